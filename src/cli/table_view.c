@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT
+#include "cli/table_view.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include "cli/say.h"
+#include "export/table.h"
+
+// Whether the locale that the terminal was set up for is UTF-8, by the names that setlocale would look at.
+static bool is_utf8(void)
+{
+    static const char *const names[] = {"LC_ALL", "LC_CTYPE", "LANG"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const char *value = getenv(names[i]);
+        if (value != NULL && value[0] != '\0') {
+            const char *dot = strrchr(value, '.');
+            return dot != NULL && (strcasecmp(dot, ".utf-8") == 0 || strcasecmp(dot, ".utf8") == 0);
+        }
+    }
+    return false;
+}
+
+op_status op_table_view_add(const op_profile *profile, const op_flags *flags, int fd, op_buffer *out, op_error *error)
+{
+    op_table_options options = {
+        .by_total = flags->sort == OP_SORT_TOTAL,
+        .top = (size_t)flags->top,
+        .thread_name = flags->thread,
+        .width = fd >= 0 ? op_say_columns(fd) : 0,
+        .colour = fd >= 0 && op_say_in_colour(fd),
+        .unicode = fd < 0 || is_utf8(),
+    };
+    op_status status = op_table_add_report(profile, &options, out, error);
+    if (status == OP_OK && out->failed) {
+        status = op_error_set(error, OP_NO_MEMORY, "out of memory");
+    }
+    return status;
+}

@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: MIT
+// The table of `report` and `run`, fitted to the place where it goes.
+#ifndef OP_CLI_TABLE_VIEW_H
+#define OP_CLI_TABLE_VIEW_H
+
+#include "cli/flags.h"
+
+// Adds the table as `fd` can show it (colour, columns, letters); -1: a plain file.
+op_status op_table_view_add(const op_profile *profile, const op_flags *flags, int fd, op_buffer *out, op_error *error)
+    OP_MUST_CHECK;
+
+#endif

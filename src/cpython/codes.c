@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: MIT
+#include "cpython/codes.h"
+
+#include <string.h>
+
+enum {
+    CHECK_BATCH = 32,          // identities read by one call
+    BAD_ADDRESSES_MAX = 4096,
+    SITE_MAX_BYTES = 1 << 20,  // of bytecode before a site that are decoded to find its instruction
+    SITE_TAIL_BYTES = 32,      // behind the site's offset: an instruction and its inline cache
+};
+
+void op_codes_init(op_codes *codes, op_runtime *runtime)
+{
+    memset(codes, 0, sizeof *codes);
+    codes->runtime = runtime;
+    op_strings_init(&codes->strings);
+    op_map_init(&codes->by_address);
+    op_map_init(&codes->bad_addresses);
+    op_map_init(&codes->recycled);
+    op_map_init(&codes->site_ids);
+}
+
+void op_codes_fini(op_codes *codes)
+{
+    for (size_t i = 0; i < codes->entries.count; i++)
+        op_free(codes->entries.items[i].lines);
+    OP_VECTOR_FINI(&codes->entries);
+    OP_VECTOR_FINI(&codes->sites);
+    op_strings_fini(&codes->strings);
+    op_map_fini(&codes->by_address);
+    op_map_fini(&codes->bad_addresses);
+    op_map_fini(&codes->recycled);
+    op_map_fini(&codes->site_ids);
+    op_free(codes->scratch);
+    codes->scratch = NULL;
+}
+
+const op_code_entry *op_codes_entry(const op_codes *codes, uint32_t id)
+{
+    return id >= 1 && id <= codes->entries.count ? &codes->entries.items[id - 1] : NULL;
+}
+
+static op_map_key address_key(op_addr address)
+{
+    return (op_map_key){0, address.value};
+}
+
+static void mark_seen(op_codes *codes, op_code_entry *entry, uint32_t id)
+{
+    if (entry->seen)
+        return;
+    entry->seen = true;
+    entry->next_seen = codes->seen_first;
+    codes->seen_first = id;
+}
+
+static void bury(op_codes *codes, op_code_entry *entry)
+{
+    entry->dead = true;
+    codes->deaths++;
+    (void)op_map_remove(&codes->by_address, address_key(entry->address));
+    if (codes->recycled.count < OP_CODES_RECYCLED_MAX)
+        (void)op_map_add(&codes->recycled, address_key(entry->address), NULL);
+}
+
+static void remember_bad(op_codes *codes, op_addr address)
+{
+    if (codes->bad_addresses.count >= BAD_ADDRESSES_MAX)
+        op_map_reset(&codes->bad_addresses);
+    (void)op_map_add(&codes->bad_addresses, address_key(address), NULL);
+}
+
+static uint32_t enter(op_codes *codes, op_addr address, int64_t now_ns)
+{
+    op_code code;
+    memset(&code, 0, sizeof code);
+    if (codes->entries.count >= OP_CODES_MAX)
+        return 0;
+    if (op_code_read(codes->runtime, address, &code) != OP_OK) {
+        remember_bad(codes, address);
+        return 0;
+    }
+    uint32_t id = 0;
+    if (!op_addr_is_null(codes->code_type) && code.identity.type.value != codes->code_type.value)
+        goto done;
+    uint32_t name = op_strings_add(&codes->strings, code.name, code.name_bytes);
+    uint32_t file = op_strings_add(&codes->strings, code.file, code.file_bytes);
+    uint32_t *slot = op_map_add(&codes->by_address, address_key(address), NULL);
+    if (name == 0 || file == 0 || slot == NULL)
+        goto done;
+    op_code_entry *entry = OP_VECTOR_PUSH(&codes->entries);
+    if (entry == NULL) {
+        (void)op_map_remove(&codes->by_address, address_key(address));
+        goto done;
+    }
+    codes->code_type = code.identity.type;
+    *entry = (op_code_entry){
+        .address = address,
+        .identity = code.identity,
+        .name = name,
+        .file = file,
+        .lines = code.lines,
+        .line_bytes = (uint32_t)code.line_bytes,
+        .first_ns = now_ns,
+        .checked_ns = now_ns,
+        .recycled = op_map_find(&codes->recycled, address_key(address)) != NULL,
+    };
+    code.lines = NULL;   // the entry owns it now
+    id = (uint32_t)codes->entries.count;
+    *slot = id;
+    mark_seen(codes, entry, id);
+done:
+    op_code_fini(&code);
+    return id;
+}
+
+uint32_t op_codes_see(op_codes *codes, op_addr address, int64_t now_ns)
+{
+    uint32_t *slot = op_map_find(&codes->by_address, address_key(address));
+    if (slot == NULL) {
+        if (op_map_find(&codes->bad_addresses, address_key(address)) != NULL)
+            return 0;
+        return enter(codes, address, now_ns);
+    }
+    op_code_entry *entry = &codes->entries.items[*slot - 1];
+    if (entry->checked_ns != now_ns &&
+        (entry->recycled ||
+         (now_ns - entry->first_ns < OP_CODE_YOUNG_NS && now_ns - entry->checked_ns > OP_CODE_YOUNG_CHECK_NS))) {
+        op_code_identity identity;
+        if (op_code_identity_read(codes->runtime, address, &identity) != OP_OK ||
+            !op_code_identity_equal(&identity, &entry->identity)) {
+            bury(codes, entry);
+            return enter(codes, address, now_ns);
+        }
+        entry->checked_ns = now_ns;
+    }
+    mark_seen(codes, entry, *slot);
+    return *slot;
+}
+
+void op_codes_check(op_codes *codes, int64_t now_ns, uint32_t *changed)
+{
+    *changed = 0;
+    uint32_t id = codes->seen_first;
+    codes->seen_first = 0;
+    op_map_reset(&codes->bad_addresses);   // what was no code then may be now
+    while (id != 0) {
+        op_code_entry *entry = &codes->entries.items[id - 1];
+        uint32_t next = entry->next_seen;
+        entry->seen = false;
+        entry->next_seen = 0;
+        if (!entry->dead) {
+            op_code_identity identity;
+            if (op_code_identity_read(codes->runtime, entry->address, &identity) != OP_OK ||
+                !op_code_identity_equal(&identity, &entry->identity)) {
+                bury(codes, entry);
+                (*changed)++;
+            } else {
+                entry->checked_ns = now_ns;
+            }
+        } else {
+            (*changed)++;
+        }
+        id = next;
+    }
+}
+
+uint32_t op_codes_line(const op_codes *codes, uint32_t id, int32_t offset)
+{
+    const op_code_entry *entry = op_codes_entry(codes, id);
+    if (entry == NULL)
+        return 0;
+    // A frame that was pushed and has not begun stands before its first instruction.
+    if (offset < 0)
+        return entry->identity.first_line;
+    return op_line_table_find(codes->runtime->minor, entry->lines, entry->line_bytes, entry->identity.first_line,
+                              offset);
+}
+
+// Finds the instruction that `offset` lies in: on 3.11 and 3.12 the saved pointer is inside the call's inline cache.
+static bool decode_site(op_codes *codes, const op_code_entry *entry, int32_t offset, op_site *site)
+{
+    const op_opcodes *table = codes->runtime->opcodes;
+    int64_t total = entry->identity.bytecode_bytes;
+    if (table == NULL || offset < 0 || offset >= total || offset > SITE_MAX_BYTES)
+        return false;
+    // From 3.13 on the pointer names the instruction itself.
+    int64_t start = codes->runtime->minor >= 13 ? offset : 0;
+    int64_t end = (int64_t)offset + SITE_TAIL_BYTES;
+    if (end > total)
+        end = total;
+    size_t bytes = (size_t)(end - start);
+    if (bytes > codes->scratch_bytes) {
+        unsigned char *grown = op_resize(codes->scratch, bytes + 4096, 1);
+        if (grown == NULL)
+            return false;
+        codes->scratch = grown;
+        codes->scratch_bytes = bytes + 4096;
+    }
+    op_addr from = op_addr_add(entry->address, (uint64_t)(codes->runtime->layout.code_bytecode + start));
+    if (op_memory_read(codes->runtime->memory, from, codes->scratch, bytes) != OP_OK)
+        return false;
+    size_t want = (size_t)(offset - start);
+    size_t at = 0;
+    for (;;) {
+        if (at + 2 > bytes)
+            return false;
+        size_t next = at + 2 + 2 * (size_t)table->caches[codes->scratch[at]];
+        if (want < next)
+            break;
+        at = next;
+    }
+    uint8_t opcode = codes->scratch[at];
+    site->opcode = opcode;
+    site->flags = table->flags[opcode];
+    site->version = 0;
+    if (site->flags & OP_OPCODE_VERSIONED) {
+        size_t cache = at + 2 + 2 * (size_t)table->version_cache[opcode];
+        if (cache + 4 > bytes)
+            return false;
+        memcpy(&site->version, codes->scratch + cache, sizeof site->version);
+    }
+    return true;
+}
+
+const op_site *op_codes_site(op_codes *codes, uint32_t id, int32_t offset, int64_t now_ns, int64_t max_age_ns)
+{
+    const op_code_entry *entry = op_codes_entry(codes, id);
+    if (entry == NULL)
+        return NULL;
+    bool added = false;
+    uint32_t *slot = op_map_add(&codes->site_ids, (op_map_key){id, (uint32_t)offset}, &added);
+    if (slot == NULL)
+        return NULL;
+    if (!added) {
+        op_site *site = &codes->sites.items[*slot];
+        if (now_ns - site->read_ns <= max_age_ns)
+            return site;
+        op_site fresh;
+        if (!decode_site(codes, entry, offset, &fresh))
+            return NULL;
+        fresh.read_ns = now_ns;
+        *site = fresh;
+        return site;
+    }
+    op_site fresh;
+    op_site *site = NULL;
+    if (decode_site(codes, entry, offset, &fresh))
+        site = OP_VECTOR_PUSH(&codes->sites);
+    if (site == NULL) {
+        (void)op_map_remove(&codes->site_ids, (op_map_key){id, (uint32_t)offset});
+        return NULL;
+    }
+    *slot = (uint32_t)(codes->sites.count - 1);
+    fresh.read_ns = now_ns;
+    *site = fresh;
+    return site;
+}

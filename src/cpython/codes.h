@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: MIT
+// The code objects of one target that were seen, by address. A code object can die and another take its address, so an
+// entry holds only while its identity is the same: the recorder has all entries that it saw checked again
+// (op_codes_check) before it counts what it saw. A wrong name is worse than <gone>.
+//
+// Besides, the cache keeps for each call site (code, instruction) what its instruction can do to the frame chain.
+#ifndef OP_CPYTHON_CODES_H
+#define OP_CPYTHON_CODES_H
+
+#include "base/map.h"
+#include "base/strings.h"
+#include "base/vector.h"
+#include "cpython/code.h"
+
+enum {
+    OP_CODES_MAX = 4 << 20,             // entries of one process
+    OP_CODES_RECYCLED_MAX = 1 << 16,    // addresses known to be used again and again
+    OP_SITE_FRESH_NS = 10 * 1000 * 1000,   // a site that is older is read again before a frame is cut by it
+    OP_CODE_YOUNG_NS = 100 * 1000 * 1000,  // a code object seen for the first time so lately may be a short-lived one
+    OP_CODE_YOUNG_CHECK_NS = 200 * 1000,   // and is checked at its next sight where the last check is so old
+};
+
+typedef struct {
+    op_addr address;
+    op_code_identity identity;
+    uint32_t name, file;       // strings of the cache
+    unsigned char *lines;      // owned: raw line table
+    uint32_t line_bytes;
+    uint32_t next_seen;        // list of entries seen since the last check; 0 ends, id
+    int64_t first_ns;          // first sight
+    int64_t checked_ns;        // when the identity was last read and equal: what was seen until then is proven
+    bool seen;                 // on that list
+    bool dead;                 // found replaced: no longer reached by its address
+    bool recycled;             // the address is known for reuse: check at every sight
+} op_code_entry;
+
+typedef struct {
+    int64_t read_ns;
+    uint32_t version;    // of the function that the instruction is specialised on; 0: none
+    uint8_t opcode;      // as it stands in memory
+    uint8_t flags;       // OP_OPCODE_*
+} op_site;
+
+typedef struct {
+    op_runtime *runtime;   // borrowed
+    op_strings strings;    // names and files
+    OP_VECTOR(op_code_entry) entries;   // id - 1
+    op_map by_address;                  // -> id; dead ones are removed
+    op_map bad_addresses;               // known not to be code; emptied from time to time
+    op_map recycled;                    // addresses
+    OP_VECTOR(op_site) sites;
+    op_map site_ids;
+    uint32_t seen_first;
+    uint64_t deaths;                    // entries found dead so far
+    op_addr code_type;                  // PyCode_Type, learnt from the first code object
+    unsigned char *scratch;             // owned; for bytecode
+    size_t scratch_bytes;
+} op_codes;
+
+void op_codes_init(op_codes *codes, op_runtime *runtime);
+void op_codes_fini(op_codes *codes);
+
+// The id of the code object at `address`, read now where it is new; 0: no code object lies there (or out of memory).
+// Marks it seen.
+uint32_t op_codes_see(op_codes *codes, op_addr address, int64_t now_ns);
+const op_code_entry *op_codes_entry(const op_codes *codes, uint32_t id);
+// Reads again the identity of every entry seen since the last check; those that changed become dead. `changed` counts them.
+void op_codes_check(op_codes *codes, int64_t now_ns, uint32_t *changed);
+// The site at byte offset `offset` of the code; read again where older than `max_age_ns`. NULL: unreadable.
+const op_site *op_codes_site(op_codes *codes, uint32_t id, int32_t offset, int64_t now_ns, int64_t max_age_ns);
+uint32_t op_codes_line(const op_codes *codes, uint32_t id, int32_t offset);
+
+#endif

@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: MIT
+// Made by tools/layouts.py from the opcode tables of CPython 3.11.2 and 3.11.7: do not edit.
+#include "cpython/layouts/tables.h"
+
+#define PUSHES OP_OPCODE_PUSHES
+#define ENTERS OP_OPCODE_ENTERS
+#define RESUMES OP_OPCODE_RESUMES
+#define VERSIONED OP_OPCODE_VERSIONED
+#define EXTENDED OP_OPCODE_EXTENDED
+#define INTERRUPTIBLE OP_OPCODE_INTERRUPTIBLE
+#define SIBLING OP_OPCODE_SIBLING
+
+static const char *const NAMES[256] = {
+    [0] = "CACHE", [1] = "POP_TOP", [2] = "PUSH_NULL",
+    [3] = "BINARY_OP_ADAPTIVE", [4] = "BINARY_OP_ADD_FLOAT", [5] = "BINARY_OP_ADD_INT",
+    [6] = "BINARY_OP_ADD_UNICODE", [7] = "BINARY_OP_INPLACE_ADD_UNICODE", [8] = "BINARY_OP_MULTIPLY_FLOAT",
+    [9] = "NOP", [10] = "UNARY_POSITIVE", [11] = "UNARY_NEGATIVE",
+    [12] = "UNARY_NOT", [13] = "BINARY_OP_MULTIPLY_INT", [14] = "BINARY_OP_SUBTRACT_FLOAT",
+    [15] = "UNARY_INVERT", [16] = "BINARY_OP_SUBTRACT_INT", [17] = "BINARY_SUBSCR_ADAPTIVE",
+    [18] = "BINARY_SUBSCR_DICT", [19] = "BINARY_SUBSCR_GETITEM", [20] = "BINARY_SUBSCR_LIST_INT",
+    [21] = "BINARY_SUBSCR_TUPLE_INT", [22] = "CALL_ADAPTIVE", [23] = "CALL_PY_EXACT_ARGS",
+    [24] = "CALL_PY_WITH_DEFAULTS", [25] = "BINARY_SUBSCR", [26] = "COMPARE_OP_ADAPTIVE",
+    [27] = "COMPARE_OP_FLOAT_JUMP", [28] = "COMPARE_OP_INT_JUMP", [29] = "COMPARE_OP_STR_JUMP",
+    [30] = "GET_LEN", [31] = "MATCH_MAPPING", [32] = "MATCH_SEQUENCE",
+    [33] = "MATCH_KEYS", [34] = "EXTENDED_ARG_QUICK", [35] = "PUSH_EXC_INFO",
+    [36] = "CHECK_EXC_MATCH", [37] = "CHECK_EG_MATCH", [38] = "JUMP_BACKWARD_QUICK",
+    [39] = "LOAD_ATTR_ADAPTIVE", [40] = "LOAD_ATTR_INSTANCE_VALUE", [41] = "LOAD_ATTR_MODULE",
+    [42] = "LOAD_ATTR_SLOT", [43] = "LOAD_ATTR_WITH_HINT", [44] = "LOAD_CONST__LOAD_FAST",
+    [45] = "LOAD_FAST__LOAD_CONST", [46] = "LOAD_FAST__LOAD_FAST", [47] = "LOAD_GLOBAL_ADAPTIVE",
+    [48] = "LOAD_GLOBAL_BUILTIN", [49] = "WITH_EXCEPT_START", [50] = "GET_AITER",
+    [51] = "GET_ANEXT", [52] = "BEFORE_ASYNC_WITH", [53] = "BEFORE_WITH",
+    [54] = "END_ASYNC_FOR", [55] = "LOAD_GLOBAL_MODULE", [56] = "LOAD_METHOD_ADAPTIVE",
+    [57] = "LOAD_METHOD_CLASS", [58] = "LOAD_METHOD_MODULE", [59] = "LOAD_METHOD_NO_DICT",
+    [60] = "STORE_SUBSCR", [61] = "DELETE_SUBSCR", [62] = "LOAD_METHOD_WITH_DICT",
+    [63] = "LOAD_METHOD_WITH_VALUES", [64] = "PRECALL_ADAPTIVE", [65] = "PRECALL_BOUND_METHOD",
+    [66] = "PRECALL_BUILTIN_CLASS", [67] = "PRECALL_BUILTIN_FAST_WITH_KEYWORDS", [68] = "GET_ITER",
+    [69] = "GET_YIELD_FROM_ITER", [70] = "PRINT_EXPR", [71] = "LOAD_BUILD_CLASS",
+    [72] = "PRECALL_METHOD_DESCRIPTOR_FAST_WITH_KEYWORDS", [73] = "PRECALL_NO_KW_BUILTIN_FAST", [74] = "LOAD_ASSERTION_ERROR",
+    [75] = "RETURN_GENERATOR", [76] = "PRECALL_NO_KW_BUILTIN_O", [77] = "PRECALL_NO_KW_ISINSTANCE",
+    [78] = "PRECALL_NO_KW_LEN", [79] = "PRECALL_NO_KW_LIST_APPEND", [80] = "PRECALL_NO_KW_METHOD_DESCRIPTOR_FAST",
+    [81] = "PRECALL_NO_KW_METHOD_DESCRIPTOR_NOARGS", [82] = "LIST_TO_TUPLE", [83] = "RETURN_VALUE",
+    [84] = "IMPORT_STAR", [85] = "SETUP_ANNOTATIONS", [86] = "YIELD_VALUE",
+    [87] = "ASYNC_GEN_WRAP", [88] = "PREP_RERAISE_STAR", [89] = "POP_EXCEPT",
+    [90] = "STORE_NAME", [91] = "DELETE_NAME", [92] = "UNPACK_SEQUENCE",
+    [93] = "FOR_ITER", [94] = "UNPACK_EX", [95] = "STORE_ATTR",
+    [96] = "DELETE_ATTR", [97] = "STORE_GLOBAL", [98] = "DELETE_GLOBAL",
+    [99] = "SWAP", [100] = "LOAD_CONST", [101] = "LOAD_NAME",
+    [102] = "BUILD_TUPLE", [103] = "BUILD_LIST", [104] = "BUILD_SET",
+    [105] = "BUILD_MAP", [106] = "LOAD_ATTR", [107] = "COMPARE_OP",
+    [108] = "IMPORT_NAME", [109] = "IMPORT_FROM", [110] = "JUMP_FORWARD",
+    [111] = "JUMP_IF_FALSE_OR_POP", [112] = "JUMP_IF_TRUE_OR_POP", [113] = "PRECALL_NO_KW_METHOD_DESCRIPTOR_O",
+    [114] = "POP_JUMP_FORWARD_IF_FALSE", [115] = "POP_JUMP_FORWARD_IF_TRUE", [116] = "LOAD_GLOBAL",
+    [117] = "IS_OP", [118] = "CONTAINS_OP", [119] = "RERAISE",
+    [120] = "COPY", [121] = "PRECALL_NO_KW_STR_1", [122] = "BINARY_OP",
+    [123] = "SEND", [124] = "LOAD_FAST", [125] = "STORE_FAST",
+    [126] = "DELETE_FAST", [127] = "PRECALL_NO_KW_TUPLE_1", [128] = "POP_JUMP_FORWARD_IF_NOT_NONE",
+    [129] = "POP_JUMP_FORWARD_IF_NONE", [130] = "RAISE_VARARGS", [131] = "GET_AWAITABLE",
+    [132] = "MAKE_FUNCTION", [133] = "BUILD_SLICE", [134] = "JUMP_BACKWARD_NO_INTERRUPT",
+    [135] = "MAKE_CELL", [136] = "LOAD_CLOSURE", [137] = "LOAD_DEREF",
+    [138] = "STORE_DEREF", [139] = "DELETE_DEREF", [140] = "JUMP_BACKWARD",
+    [141] = "PRECALL_NO_KW_TYPE_1", [142] = "CALL_FUNCTION_EX", [143] = "PRECALL_PYFUNC",
+    [144] = "EXTENDED_ARG", [145] = "LIST_APPEND", [146] = "SET_ADD",
+    [147] = "MAP_ADD", [148] = "LOAD_CLASSDEREF", [149] = "COPY_FREE_VARS",
+    [150] = "RESUME_QUICK", [151] = "RESUME", [152] = "MATCH_CLASS",
+    [153] = "STORE_ATTR_ADAPTIVE", [154] = "STORE_ATTR_INSTANCE_VALUE", [155] = "FORMAT_VALUE",
+    [156] = "BUILD_CONST_KEY_MAP", [157] = "BUILD_STRING", [158] = "STORE_ATTR_SLOT",
+    [159] = "STORE_ATTR_WITH_HINT", [160] = "LOAD_METHOD", [161] = "STORE_FAST__LOAD_FAST",
+    [162] = "LIST_EXTEND", [163] = "SET_UPDATE", [164] = "DICT_MERGE",
+    [165] = "DICT_UPDATE", [166] = "PRECALL", [167] = "STORE_FAST__STORE_FAST",
+    [168] = "STORE_SUBSCR_ADAPTIVE", [169] = "STORE_SUBSCR_DICT", [170] = "STORE_SUBSCR_LIST_INT",
+    [171] = "CALL", [172] = "KW_NAMES", [173] = "POP_JUMP_BACKWARD_IF_NOT_NONE",
+    [174] = "POP_JUMP_BACKWARD_IF_NONE", [175] = "POP_JUMP_BACKWARD_IF_FALSE", [176] = "POP_JUMP_BACKWARD_IF_TRUE",
+    [177] = "UNPACK_SEQUENCE_ADAPTIVE", [178] = "UNPACK_SEQUENCE_LIST", [179] = "UNPACK_SEQUENCE_TUPLE",
+    [180] = "UNPACK_SEQUENCE_TWO_TUPLE", [255] = "DO_TRACING",
+};
+
+const op_opcodes op_opcodes_3_11 = {
+    .minor = 11,
+    .flags = {
+        [1] = INTERRUPTIBLE,  // POP_TOP
+        [3] = ENTERS,  // BINARY_OP_ADAPTIVE
+        [7] = INTERRUPTIBLE,  // BINARY_OP_INPLACE_ADD_UNICODE
+        [10] = ENTERS,  // UNARY_POSITIVE
+        [11] = ENTERS,  // UNARY_NEGATIVE
+        [12] = ENTERS,  // UNARY_NOT
+        [15] = ENTERS,  // UNARY_INVERT
+        [17] = PUSHES | ENTERS | SIBLING,  // BINARY_SUBSCR_ADAPTIVE
+        [18] = ENTERS,  // BINARY_SUBSCR_DICT
+        [19] = PUSHES | INTERRUPTIBLE,  // BINARY_SUBSCR_GETITEM
+        [20] = INTERRUPTIBLE,  // BINARY_SUBSCR_LIST_INT
+        [21] = INTERRUPTIBLE,  // BINARY_SUBSCR_TUPLE_INT
+        [22] = PUSHES | ENTERS,  // CALL_ADAPTIVE
+        [23] = PUSHES | VERSIONED | INTERRUPTIBLE,  // CALL_PY_EXACT_ARGS
+        [24] = PUSHES | VERSIONED | INTERRUPTIBLE,  // CALL_PY_WITH_DEFAULTS
+        [25] = PUSHES | ENTERS | SIBLING,  // BINARY_SUBSCR
+        [26] = ENTERS,  // COMPARE_OP_ADAPTIVE
+        [30] = ENTERS,  // GET_LEN
+        [31] = INTERRUPTIBLE,  // MATCH_MAPPING
+        [32] = INTERRUPTIBLE,  // MATCH_SEQUENCE
+        [33] = ENTERS,  // MATCH_KEYS
+        [34] = EXTENDED,  // EXTENDED_ARG_QUICK
+        [36] = ENTERS,  // CHECK_EXC_MATCH
+        [37] = ENTERS,  // CHECK_EG_MATCH
+        [38] = INTERRUPTIBLE,  // JUMP_BACKWARD_QUICK
+        [39] = ENTERS,  // LOAD_ATTR_ADAPTIVE
+        [40] = INTERRUPTIBLE,  // LOAD_ATTR_INSTANCE_VALUE
+        [41] = INTERRUPTIBLE,  // LOAD_ATTR_MODULE
+        [42] = INTERRUPTIBLE,  // LOAD_ATTR_SLOT
+        [43] = INTERRUPTIBLE,  // LOAD_ATTR_WITH_HINT
+        [47] = ENTERS,  // LOAD_GLOBAL_ADAPTIVE
+        [49] = ENTERS,  // WITH_EXCEPT_START
+        [50] = ENTERS,  // GET_AITER
+        [51] = ENTERS,  // GET_ANEXT
+        [52] = ENTERS,  // BEFORE_ASYNC_WITH
+        [53] = ENTERS,  // BEFORE_WITH
+        [54] = ENTERS,  // END_ASYNC_FOR
+        [56] = ENTERS,  // LOAD_METHOD_ADAPTIVE
+        [57] = INTERRUPTIBLE,  // LOAD_METHOD_CLASS
+        [58] = INTERRUPTIBLE,  // LOAD_METHOD_MODULE
+        [59] = INTERRUPTIBLE,  // LOAD_METHOD_NO_DICT
+        [60] = ENTERS,  // STORE_SUBSCR
+        [61] = ENTERS,  // DELETE_SUBSCR
+        [62] = INTERRUPTIBLE,  // LOAD_METHOD_WITH_DICT
+        [63] = INTERRUPTIBLE,  // LOAD_METHOD_WITH_VALUES
+        [64] = INTERRUPTIBLE,  // PRECALL_ADAPTIVE
+        [65] = INTERRUPTIBLE,  // PRECALL_BOUND_METHOD
+        [66] = ENTERS,  // PRECALL_BUILTIN_CLASS
+        [67] = ENTERS,  // PRECALL_BUILTIN_FAST_WITH_KEYWORDS
+        [68] = ENTERS,  // GET_ITER
+        [69] = ENTERS,  // GET_YIELD_FROM_ITER
+        [70] = ENTERS,  // PRINT_EXPR
+        [71] = ENTERS,  // LOAD_BUILD_CLASS
+        [72] = ENTERS,  // PRECALL_METHOD_DESCRIPTOR_FAST_WITH_KEYWORDS
+        [73] = ENTERS,  // PRECALL_NO_KW_BUILTIN_FAST
+        [75] = INTERRUPTIBLE,  // RETURN_GENERATOR
+        [76] = ENTERS,  // PRECALL_NO_KW_BUILTIN_O
+        [77] = ENTERS,  // PRECALL_NO_KW_ISINSTANCE
+        [78] = ENTERS,  // PRECALL_NO_KW_LEN
+        [79] = INTERRUPTIBLE,  // PRECALL_NO_KW_LIST_APPEND
+        [80] = ENTERS,  // PRECALL_NO_KW_METHOD_DESCRIPTOR_FAST
+        [81] = ENTERS,  // PRECALL_NO_KW_METHOD_DESCRIPTOR_NOARGS
+        [82] = ENTERS,  // LIST_TO_TUPLE
+        [83] = INTERRUPTIBLE,  // RETURN_VALUE
+        [84] = ENTERS,  // IMPORT_STAR
+        [85] = ENTERS,  // SETUP_ANNOTATIONS
+        [86] = INTERRUPTIBLE,  // YIELD_VALUE
+        [87] = ENTERS,  // ASYNC_GEN_WRAP
+        [88] = ENTERS,  // PREP_RERAISE_STAR
+        [89] = INTERRUPTIBLE,  // POP_EXCEPT
+        [90] = ENTERS,  // STORE_NAME
+        [91] = ENTERS,  // DELETE_NAME
+        [92] = ENTERS,  // UNPACK_SEQUENCE
+        [93] = ENTERS,  // FOR_ITER
+        [94] = ENTERS,  // UNPACK_EX
+        [95] = ENTERS,  // STORE_ATTR
+        [96] = ENTERS,  // DELETE_ATTR
+        [97] = ENTERS,  // STORE_GLOBAL
+        [98] = ENTERS,  // DELETE_GLOBAL
+        [101] = ENTERS,  // LOAD_NAME
+        [102] = INTERRUPTIBLE,  // BUILD_TUPLE
+        [103] = INTERRUPTIBLE,  // BUILD_LIST
+        [104] = ENTERS,  // BUILD_SET
+        [105] = ENTERS,  // BUILD_MAP
+        [106] = ENTERS,  // LOAD_ATTR
+        [107] = ENTERS,  // COMPARE_OP
+        [108] = ENTERS,  // IMPORT_NAME
+        [109] = ENTERS,  // IMPORT_FROM
+        [111] = ENTERS,  // JUMP_IF_FALSE_OR_POP
+        [112] = ENTERS,  // JUMP_IF_TRUE_OR_POP
+        [113] = ENTERS,  // PRECALL_NO_KW_METHOD_DESCRIPTOR_O
+        [114] = ENTERS,  // POP_JUMP_FORWARD_IF_FALSE
+        [115] = ENTERS,  // POP_JUMP_FORWARD_IF_TRUE
+        [116] = ENTERS,  // LOAD_GLOBAL
+        [117] = INTERRUPTIBLE,  // IS_OP
+        [118] = ENTERS,  // CONTAINS_OP
+        [119] = INTERRUPTIBLE,  // RERAISE
+        [121] = ENTERS,  // PRECALL_NO_KW_STR_1
+        [122] = ENTERS,  // BINARY_OP
+        [123] = ENTERS,  // SEND
+        [125] = INTERRUPTIBLE,  // STORE_FAST
+        [126] = INTERRUPTIBLE,  // DELETE_FAST
+        [127] = ENTERS,  // PRECALL_NO_KW_TUPLE_1
+        [128] = INTERRUPTIBLE,  // POP_JUMP_FORWARD_IF_NOT_NONE
+        [129] = INTERRUPTIBLE,  // POP_JUMP_FORWARD_IF_NONE
+        [130] = ENTERS,  // RAISE_VARARGS
+        [131] = ENTERS,  // GET_AWAITABLE
+        [132] = INTERRUPTIBLE,  // MAKE_FUNCTION
+        [133] = INTERRUPTIBLE,  // BUILD_SLICE
+        [135] = INTERRUPTIBLE,  // MAKE_CELL
+        [137] = INTERRUPTIBLE,  // LOAD_DEREF
+        [138] = INTERRUPTIBLE,  // STORE_DEREF
+        [139] = ENTERS,  // DELETE_DEREF
+        [140] = INTERRUPTIBLE,  // JUMP_BACKWARD
+        [141] = INTERRUPTIBLE,  // PRECALL_NO_KW_TYPE_1
+        [142] = ENTERS,  // CALL_FUNCTION_EX
+        [143] = INTERRUPTIBLE,  // PRECALL_PYFUNC
+        [144] = EXTENDED,  // EXTENDED_ARG
+        [145] = INTERRUPTIBLE,  // LIST_APPEND
+        [146] = ENTERS,  // SET_ADD
+        [147] = ENTERS,  // MAP_ADD
+        [148] = ENTERS,  // LOAD_CLASSDEREF
+        [150] = INTERRUPTIBLE,  // RESUME_QUICK
+        [151] = INTERRUPTIBLE,  // RESUME
+        [152] = ENTERS,  // MATCH_CLASS
+        [153] = ENTERS,  // STORE_ATTR_ADAPTIVE
+        [154] = INTERRUPTIBLE,  // STORE_ATTR_INSTANCE_VALUE
+        [155] = ENTERS,  // FORMAT_VALUE
+        [156] = ENTERS,  // BUILD_CONST_KEY_MAP
+        [157] = INTERRUPTIBLE,  // BUILD_STRING
+        [158] = INTERRUPTIBLE,  // STORE_ATTR_SLOT
+        [159] = INTERRUPTIBLE,  // STORE_ATTR_WITH_HINT
+        [160] = ENTERS,  // LOAD_METHOD
+        [161] = INTERRUPTIBLE,  // STORE_FAST__LOAD_FAST
+        [162] = ENTERS,  // LIST_EXTEND
+        [163] = ENTERS,  // SET_UPDATE
+        [164] = ENTERS,  // DICT_MERGE
+        [165] = ENTERS,  // DICT_UPDATE
+        [166] = INTERRUPTIBLE,  // PRECALL
+        [167] = INTERRUPTIBLE,  // STORE_FAST__STORE_FAST
+        [168] = ENTERS,  // STORE_SUBSCR_ADAPTIVE
+        [169] = ENTERS,  // STORE_SUBSCR_DICT
+        [170] = INTERRUPTIBLE,  // STORE_SUBSCR_LIST_INT
+        [171] = PUSHES | ENTERS,  // CALL
+        [173] = INTERRUPTIBLE,  // POP_JUMP_BACKWARD_IF_NOT_NONE
+        [174] = INTERRUPTIBLE,  // POP_JUMP_BACKWARD_IF_NONE
+        [175] = ENTERS,  // POP_JUMP_BACKWARD_IF_FALSE
+        [176] = ENTERS,  // POP_JUMP_BACKWARD_IF_TRUE
+        [177] = ENTERS,  // UNPACK_SEQUENCE_ADAPTIVE
+        [178] = INTERRUPTIBLE,  // UNPACK_SEQUENCE_LIST
+        [179] = INTERRUPTIBLE,  // UNPACK_SEQUENCE_TUPLE
+        [180] = INTERRUPTIBLE,  // UNPACK_SEQUENCE_TWO_TUPLE
+        [255] = ENTERS,  // DO_TRACING
+    },
+    .caches = {
+        [3] = 1, [4] = 1, [5] = 1, [6] = 1, [7] = 1, [8] = 1, [13] = 1, [14] = 1,
+        [16] = 1, [17] = 4, [18] = 4, [19] = 4, [20] = 4, [21] = 4, [22] = 4, [23] = 4,
+        [24] = 4, [25] = 4, [26] = 2, [27] = 2, [28] = 2, [29] = 2, [39] = 4, [40] = 4,
+        [41] = 4, [42] = 4, [43] = 4, [47] = 5, [48] = 5, [55] = 5, [56] = 10, [57] = 10,
+        [58] = 10, [59] = 10, [60] = 1, [62] = 10, [63] = 10, [64] = 1, [65] = 1, [66] = 1,
+        [67] = 1, [72] = 1, [73] = 1, [76] = 1, [77] = 1, [78] = 1, [79] = 1, [80] = 1,
+        [81] = 1, [92] = 1, [95] = 4, [106] = 4, [107] = 2, [113] = 1, [116] = 5, [121] = 1,
+        [122] = 1, [127] = 1, [141] = 1, [143] = 1, [153] = 4, [154] = 4, [158] = 4, [159] = 4,
+        [160] = 10, [166] = 1, [168] = 1, [169] = 1, [170] = 1, [171] = 4, [177] = 1, [178] = 1,
+        [179] = 1, [180] = 1,
+    },
+    .version_cache = {
+        [23] = 1, [24] = 1,
+    },
+    .deopt = {
+        [1] = 1, [2] = 2, [3] = 122, [4] = 122, [5] = 122, [6] = 122, [7] = 122, [8] = 122,
+        [9] = 9, [10] = 10, [11] = 11, [12] = 12, [13] = 122, [14] = 122, [15] = 15, [16] = 122,
+        [17] = 25, [18] = 25, [19] = 25, [20] = 25, [21] = 25, [22] = 171, [23] = 171, [24] = 171,
+        [25] = 25, [26] = 107, [27] = 107, [28] = 107, [29] = 107, [30] = 30, [31] = 31, [32] = 32,
+        [33] = 33, [34] = 144, [35] = 35, [36] = 36, [37] = 37, [38] = 140, [39] = 106, [40] = 106,
+        [41] = 106, [42] = 106, [43] = 106, [44] = 100, [45] = 124, [46] = 124, [47] = 116, [48] = 116,
+        [49] = 49, [50] = 50, [51] = 51, [52] = 52, [53] = 53, [54] = 54, [55] = 116, [56] = 160,
+        [57] = 160, [58] = 160, [59] = 160, [60] = 60, [61] = 61, [62] = 160, [63] = 160, [64] = 166,
+        [65] = 166, [66] = 166, [67] = 166, [68] = 68, [69] = 69, [70] = 70, [71] = 71, [72] = 166,
+        [73] = 166, [74] = 74, [75] = 75, [76] = 166, [77] = 166, [78] = 166, [79] = 166, [80] = 166,
+        [81] = 166, [82] = 82, [83] = 83, [84] = 84, [85] = 85, [86] = 86, [87] = 87, [88] = 88,
+        [89] = 89, [90] = 90, [91] = 91, [92] = 92, [93] = 93, [94] = 94, [95] = 95, [96] = 96,
+        [97] = 97, [98] = 98, [99] = 99, [100] = 100, [101] = 101, [102] = 102, [103] = 103, [104] = 104,
+        [105] = 105, [106] = 106, [107] = 107, [108] = 108, [109] = 109, [110] = 110, [111] = 111, [112] = 112,
+        [113] = 166, [114] = 114, [115] = 115, [116] = 116, [117] = 117, [118] = 118, [119] = 119, [120] = 120,
+        [121] = 166, [122] = 122, [123] = 123, [124] = 124, [125] = 125, [126] = 126, [127] = 166, [128] = 128,
+        [129] = 129, [130] = 130, [131] = 131, [132] = 132, [133] = 133, [134] = 134, [135] = 135, [136] = 136,
+        [137] = 137, [138] = 138, [139] = 139, [140] = 140, [141] = 166, [142] = 142, [143] = 166, [144] = 144,
+        [145] = 145, [146] = 146, [147] = 147, [148] = 148, [149] = 149, [150] = 151, [151] = 151, [152] = 152,
+        [153] = 95, [154] = 95, [155] = 155, [156] = 156, [157] = 157, [158] = 95, [159] = 95, [160] = 160,
+        [161] = 125, [162] = 162, [163] = 163, [164] = 164, [165] = 165, [166] = 166, [167] = 125, [168] = 60,
+        [169] = 60, [170] = 60, [171] = 171, [172] = 172, [173] = 173, [174] = 174, [175] = 175, [176] = 176,
+        [177] = 92, [178] = 92, [179] = 92, [180] = 92, [255] = 255,
+    },
+    .names = NAMES,
+};

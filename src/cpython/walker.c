@@ -1,0 +1,584 @@
+// SPDX-License-Identifier: MIT
+// The walk from 3.11 on. Invariants:
+//  W1 A frame is reported as a caller only where the copy shows it suspended at an instruction that can have called
+//     the frame above it.
+//  W2 Whatever is not proven by one copy (an edge whose specialisation names another function, frames that were read
+//     apart) is proven by a second copy that shows the same, or cut, or labelled.
+//  W3 An address names nothing by itself: memory of the data stack is used again at once. Only content counts.
+#include <string.h>
+
+#include "base/clock.h"
+#include "cpython/walker_private.h"
+
+enum {
+    CHUNK_BYTES = 16384,       // _PyStackChunk: DATA_STACK_CHUNK_SIZE; larger ones hold one large frame
+    SLACK_BYTES = 512,         // read beyond the largest use seen lately
+    OWNED_BY_GENERATOR = 1,    // enum _frameowner
+    OWNED_BY_C = 3,            // and above: shims
+    DISCOVER_TRIES = 6,        // reads that may learn new addresses before frames read apart are accepted
+    STACK_RUNS = -1,
+    EDGES_MAX = 1 << 20,
+};
+#define EDGES_MAX_AGE_NS (1000 * 1000 * 1000LL)
+
+typedef enum { ATTEMPT_DONE, ATTEMPT_EMPTY, ATTEMPT_AGAIN, ATTEMPT_INTERRUPTED, ATTEMPT_TORN, ATTEMPT_LOST } attempt_result;
+typedef enum { EDGE_POSSIBLE, EDGE_IMPOSSIBLE, EDGE_UNSURE } edge_verdict;
+
+// One attempt's copy: where each part lies in walker->copy.
+typedef struct {
+    size_t head_bytes;
+    const unsigned char *cframe;
+    const unsigned char *chunks;     // newest first, the newest with used_bytes, the others CHUNK_BYTES each
+    const unsigned char *extras;     // iframe_bytes each
+    size_t chunk_count, extra_count, used_bytes;
+    bool patched;                    // frames were read apart
+    bool truncated;
+} copy_view;
+
+static size_t iframe_bytes(const op_walker *walker)
+{
+    return (size_t)walker->runtime->layout.iframe_localsplus;
+}
+
+static size_t head_bytes(const op_layout *layout)
+{
+    const int32_t fields[] = {layout->thread_interp, layout->thread_cframe, layout->thread_current_frame,
+                              layout->thread_datastack_chunk, layout->thread_datastack_top,
+                              layout->thread_native_thread_id};
+    int32_t last = 0;
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
+        if (fields[i] > last)
+            last = fields[i];
+    return (size_t)last + 8;
+}
+
+static bool add_span(op_walker *walker, uint64_t from, void *to, size_t bytes)
+{
+    op_span *span = OP_VECTOR_PUSH(&walker->spans);
+    if (span == NULL)
+        return false;
+    *span = (op_span){{from}, to, bytes};
+    return true;
+}
+
+static bool reserve_copy(op_walker *walker, size_t bytes)
+{
+    if (bytes <= walker->copy_bytes)
+        return true;
+    if (bytes > OP_WALK_MAX_COPY_BYTES)
+        return false;
+    size_t want = bytes + bytes / 2;
+    unsigned char *grown = op_resize(walker->copy, want, 1);
+    if (grown == NULL)
+        return false;
+    walker->copy = grown;
+    walker->copy_bytes = want;
+    return true;
+}
+
+static bool lay_out_spans(op_walker *walker, op_walk_thread *thread, copy_view *view)
+{
+    const op_layout *layout = &walker->runtime->layout;
+    size_t frame = iframe_bytes(walker);
+    view->head_bytes = head_bytes(layout);
+    view->chunk_count = thread->chunk_count;
+    view->extra_count = thread->extras.count;
+    view->used_bytes = thread->used_bytes;
+    size_t chunk_bytes = view->chunk_count == 0 ? 0 : view->used_bytes + (view->chunk_count - 1) * CHUNK_BYTES;
+    if (view->head_bytes > sizeof walker->head || !reserve_copy(walker, 16 + chunk_bytes + view->extra_count * frame))
+        return false;
+    view->cframe = walker->copy;
+    view->chunks = walker->copy + 16;
+    view->extras = view->chunks + chunk_bytes;
+    walker->spans.count = 0;
+    bool ok = add_span(walker, thread->thread.state.value, walker->head, view->head_bytes);
+    if (thread->cframe != 0)
+        ok = ok && add_span(walker, thread->cframe + (uint64_t)layout->cframe_current_frame, walker->copy, 8);
+    unsigned char *to = walker->copy + 16;
+    for (size_t i = 0; i < view->chunk_count; i++) {
+        size_t bytes = i == 0 ? view->used_bytes : CHUNK_BYTES;
+        ok = ok && add_span(walker, thread->chunks[i], to, bytes);
+        to += bytes;
+    }
+    for (size_t i = 0; i < view->extra_count; i++) {
+        ok = ok && add_span(walker, thread->extras.items[i], to, frame);
+        to += frame;
+    }
+    return ok;
+}
+
+static void forget_predictions(op_walk_thread *thread)
+{
+    thread->chunk_count = 0;
+    thread->extras.count = 0;
+    thread->cframe = 0;
+}
+
+// Follows the chunks from `newest` down by single reads: at the first sight of a thread and where its stack has grown.
+static void find_chunks(op_walker *walker, op_walk_thread *thread, uint64_t newest)
+{
+    const op_layout *layout = &walker->runtime->layout;
+    size_t count = 0;
+    for (uint64_t chunk = newest; chunk != 0 && count < OP_WALK_MAX_CHUNKS; count++) {
+        op_addr previous;
+        if (op_memory_read_addr(walker->runtime->memory, (op_addr){chunk + (uint64_t)layout->chunk_previous},
+                                &previous) != OP_OK)
+            break;
+        thread->chunks[count] = chunk;
+        chunk = previous.value;
+    }
+    thread->chunk_count = count;
+    if (thread->used_bytes == 0)
+        thread->used_bytes = 1024;
+}
+
+// Whether the predicted chunks are those of the copy; mends the prediction where not.
+static bool chunks_fit(op_walker *walker, op_walk_thread *thread, const copy_view *view, uint64_t *current)
+{
+    const op_layout *layout = &walker->runtime->layout;
+    uint64_t chunk = op_peek_u64(walker->head + layout->thread_datastack_chunk);
+    uint64_t top = op_peek_u64(walker->head + layout->thread_datastack_top);
+    if (layout->thread_cframe != OP_LAYOUT_NONE) {
+        uint64_t cframe = op_peek_u64(walker->head + layout->thread_cframe);
+        if (cframe != thread->cframe) {
+            thread->cframe = cframe;
+            if (cframe != 0)
+                return false;
+        }
+        *current = cframe == 0 ? 0 : op_peek_u64(view->cframe);
+    } else {
+        *current = op_peek_u64(walker->head + layout->thread_current_frame);
+    }
+    if (chunk == 0)
+        return true;
+    if (view->chunk_count == 0 || chunk != thread->chunks[0]) {
+        thread->used_bytes = 0;
+        find_chunks(walker, thread, chunk);
+        if (top > chunk && top - chunk < CHUNK_BYTES)
+            thread->used_bytes = (size_t)(top - chunk) + SLACK_BYTES;
+        if (thread->used_bytes > CHUNK_BYTES)
+            thread->used_bytes = CHUNK_BYTES;
+        return false;
+    }
+    if (top < chunk)
+        return false;
+    size_t used = (size_t)(top - chunk);
+    if (used > view->used_bytes && view->used_bytes < OP_WALK_MAX_COPY_BYTES / 2) {
+        const unsigned char *size_at = view->chunks + layout->chunk_size;
+        uint64_t size = op_peek_u64(size_at);
+        thread->used_bytes = used + SLACK_BYTES < size ? used + SLACK_BYTES : (size_t)size;
+        if (size > OP_WALK_MAX_COPY_BYTES / 2 || thread->used_bytes <= view->used_bytes)
+            thread->used_bytes = view->used_bytes;   // nonsense: read apart what lies beyond
+        else
+            return false;
+    } else if (used + SLACK_BYTES < thread->used_bytes) {
+        thread->used_bytes -= (thread->used_bytes - used - SLACK_BYTES) / 64 & ~(size_t)7;
+    }
+    const unsigned char *at = view->chunks;
+    for (size_t i = 0; i < view->chunk_count; i++) {
+        uint64_t previous = op_peek_u64(at + layout->chunk_previous);
+        uint64_t expected = i + 1 < view->chunk_count ? thread->chunks[i + 1] : 0;
+        if (previous != expected && i + 1 < OP_WALK_MAX_CHUNKS) {
+            find_chunks(walker, thread, chunk);
+            return false;
+        }
+        at += i == 0 ? view->used_bytes : CHUNK_BYTES;
+    }
+    return true;
+}
+
+// The copy of the frame at `address`; NULL where the copy does not hold it. *cursor: the chunk that held the last one.
+static const unsigned char *locate(const op_walker *walker, const op_walk_thread *thread, const copy_view *view,
+                                   uint64_t address, size_t *cursor, bool *outside)
+{
+    size_t frame = iframe_bytes(walker);
+    for (size_t round = 0, i = *cursor; round < view->chunk_count; round++) {
+        size_t bytes = i == 0 ? view->used_bytes : CHUNK_BYTES;
+        if (address >= thread->chunks[i] && address - thread->chunks[i] + frame <= bytes) {
+            const unsigned char *start = view->chunks;
+            if (i > 0)
+                start += view->used_bytes + (i - 1) * CHUNK_BYTES;
+            *cursor = i;
+            *outside = false;
+            return start + (address - thread->chunks[i]);
+        }
+        if (++i == view->chunk_count)
+            i = 0;
+    }
+    *outside = true;
+    for (size_t i = 0; i < view->extra_count; i++)
+        if (thread->extras.items[i] == address)
+            return view->extras + i * frame;
+    return NULL;
+}
+
+static void read_view(const op_walker *walker, const unsigned char *at, uint64_t address, op_frame_view *out)
+{
+    const op_layout *layout = &walker->runtime->layout;
+    memset(out, 0, sizeof *out);
+    out->address = address;
+    out->previous = op_peek_u64(at + layout->iframe_previous);
+    out->code_address = op_peek_u64(at + layout->iframe_executable) & ~(uint64_t)3;
+    out->function = op_peek_u64(at + layout->iframe_function) & ~(uint64_t)3;
+    out->instruction = op_peek_u64(at + layout->iframe_instruction);
+    out->stack = walker->runtime->minor <= 13 ? op_peek_i32(at + layout->iframe_stack) : 0;
+    out->owner = at[layout->iframe_owner];
+    if (layout->iframe_is_entry != OP_LAYOUT_NONE)
+        out->enters = at[layout->iframe_is_entry] != 0;
+}
+
+static bool is_shim(const op_walker *walker, const op_frame_view *view)
+{
+    return walker->runtime->minor >= 12 && view->owner >= OWNED_BY_C;
+}
+
+// Follows the chain through the copy. Frames that it does not hold are read apart and predicted for the next attempt.
+static attempt_result follow_chain(op_walker *walker, op_walk_thread *thread, copy_view *view, uint64_t current)
+{
+    const op_layout *layout = &walker->runtime->layout;
+    uint64_t root = thread->chunk_count == 0
+                        ? 0
+                        : thread->chunks[thread->chunk_count - 1] + (uint64_t)layout->chunk_data + 8;
+    uint64_t base = layout->thread_base_frame == OP_LAYOUT_NONE
+                        ? 0
+                        : thread->thread.state.value + (uint64_t)layout->thread_base_frame;
+    unsigned char apart[512];
+    size_t cursor = 0;
+    walker->views.count = 0;
+    size_t steps = 0;
+    for (uint64_t address = current; address != 0 && address != base;) {
+        if (++steps > 2 * OP_WALK_MAX_FRAMES || walker->views.count >= OP_WALK_MAX_FRAMES) {
+            view->truncated = true;
+            return ATTEMPT_DONE;
+        }
+        bool outside = false;
+        const unsigned char *at = locate(walker, thread, view, address, &cursor, &outside);
+        if (at == NULL) {
+            if (iframe_bytes(walker) > sizeof apart || (address & 7) != 0 ||
+                op_memory_read(walker->runtime->memory, (op_addr){address}, apart, iframe_bytes(walker)) != OP_OK)
+                return ATTEMPT_TORN;
+            view->patched = true;
+            at = apart;
+            if (thread->extras.count < OP_WALK_MAX_EXTRAS) {
+                uint64_t *extra = OP_VECTOR_PUSH(&thread->extras);
+                if (extra == NULL)
+                    return ATTEMPT_TORN;
+                *extra = address;
+            }
+        }
+        op_frame_view frame;
+        read_view(walker, at, address, &frame);
+        frame.outside = outside;
+        if (is_shim(walker, &frame)) {
+            if (walker->views.count > 0)
+                walker->views.items[walker->views.count - 1].enters = true;
+        } else {
+            op_frame_view *slot = OP_VECTOR_PUSH(&walker->views);
+            if (slot == NULL)
+                return ATTEMPT_TORN;
+            *slot = frame;
+            if (address == root)
+                return ATTEMPT_DONE;
+        }
+        address = frame.previous;
+    }
+    // Only a frame of the data stack can be the root: a generator whose link is empty does not run.
+    size_t count = walker->views.count;
+    return count > 0 && walker->views.items[count - 1].owner == OWNED_BY_GENERATOR ? ATTEMPT_TORN : ATTEMPT_DONE;
+}
+
+static attempt_result attempt(op_walker *walker, op_walk_thread *thread, copy_view *view)
+{
+    memset(view, 0, sizeof *view);
+    if (!lay_out_spans(walker, thread, view))
+        return ATTEMPT_TORN;
+    size_t bytes = (size_t)(view->extras - walker->copy) + view->head_bytes + view->extra_count * iframe_bytes(walker);
+    uint64_t ticks = 0;
+    op_status status = op_walk_read(walker, &ticks);
+    walker->stats.tries++;
+    if (status != OP_OK) {
+        if (walker->spans.count == 1 || (status != OP_UNREADABLE))
+            return ATTEMPT_LOST;
+        forget_predictions(thread);
+        return ATTEMPT_AGAIN;
+    }
+    if (op_walk_was_interrupted(walker, bytes, walker->spans.count, ticks))
+        return ATTEMPT_INTERRUPTED;
+    const op_layout *layout = &walker->runtime->layout;
+    if (op_peek_u64(walker->head + layout->thread_interp) != thread->thread.interpreter.value)
+        return ATTEMPT_LOST;
+    if (layout->thread_native_thread_id != OP_LAYOUT_NONE && thread->thread.tid != 0 &&
+        (int64_t)op_peek_u64(walker->head + layout->thread_native_thread_id) != thread->thread.tid)
+        return ATTEMPT_LOST;
+    uint64_t current = 0;
+    if (!chunks_fit(walker, thread, view, &current))
+        return ATTEMPT_AGAIN;
+    if (current == 0)
+        return ATTEMPT_EMPTY;
+    return follow_chain(walker, thread, view, current);
+}
+
+// ---- which frames were alive ----
+
+static bool stands_in_its_code(op_walker *walker, op_frame_view *frame, int64_t now_ns, bool caller)
+{
+    frame->code = op_codes_see(walker->codes, (op_addr){frame->code_address}, now_ns);
+    const op_code_entry *entry = op_codes_entry(walker->codes, frame->code);
+    if (entry == NULL)
+        return false;
+    int64_t offset = (int64_t)(frame->instruction - frame->code_address) - walker->runtime->layout.code_bytecode;
+    // 3.11 and 3.12: a frame that has not begun stands one unit before its code.
+    int64_t first = walker->runtime->minor <= 12 && !caller ? -2 : 0;
+    if (offset < first || offset >= entry->identity.bytecode_bytes || offset > INT32_MAX || (offset & 1) != 0)
+        return false;
+    frame->offset = (int32_t)offset;
+    return true;
+}
+
+static edge_verdict version_verdict(op_walker *walker, const op_frame_view *caller, const op_frame_view *callee,
+                                    uint32_t version)
+{
+    op_map_key key = {((uint64_t)caller->code << 32) | (uint32_t)caller->offset,
+                      ((uint64_t)callee->code << 32) | version};
+    uint32_t *known = op_map_find(&walker->edges, key);
+    if (known != NULL)
+        return EDGE_POSSIBLE;
+    const op_layout *layout = &walker->runtime->layout;
+    unsigned char function[256];
+    size_t bytes = (size_t)(layout->function_version > layout->function_code ? layout->function_version
+                                                                             : layout->function_code) + 8;
+    if (bytes > sizeof function ||
+        op_memory_read(walker->runtime->memory, (op_addr){callee->function}, function, bytes) != OP_OK)
+        return EDGE_UNSURE;
+    if (op_peek_u64(function + layout->function_code) != callee->code_address ||
+        (uint32_t)op_peek_i32(function + layout->function_version) != version)
+        return EDGE_UNSURE;
+    if (walker->edges.count < EDGES_MAX) {
+        uint32_t *slot = op_map_add(&walker->edges, key, NULL);
+        if (slot != NULL)
+            *slot = 1;
+    }
+    return EDGE_POSSIBLE;
+}
+
+// W1. Whether `caller`, where it stands, can have called `callee`.
+static edge_verdict judge_edge(op_walker *walker, const op_frame_view *caller, const op_frame_view *callee,
+                               int64_t now_ns)
+{
+    if (walker->runtime->minor <= 13 && !callee->enters && caller->stack == STACK_RUNS)
+        return EDGE_IMPOSSIBLE;
+    unsigned need = callee->enters                        ? OP_OPCODE_ENTERS
+                    : callee->owner == OWNED_BY_GENERATOR ? OP_OPCODE_RESUMES
+                                                          : OP_OPCODE_PUSHES;
+    const op_site *site = op_codes_site(walker->codes, caller->code, caller->offset, now_ns, INT64_MAX);
+    if (site != NULL && !(site->flags & need))
+        site = op_codes_site(walker->codes, caller->code, caller->offset, now_ns, OP_SITE_FRESH_NS);
+    if (site == NULL || !(site->flags & need))
+        return EDGE_IMPOSSIBLE;
+    if (need != OP_OPCODE_PUSHES || !(site->flags & OP_OPCODE_VERSIONED) || site->version == 0)
+        return EDGE_POSSIBLE;
+    edge_verdict verdict = version_verdict(walker, caller, callee, site->version);
+    if (verdict != EDGE_UNSURE)
+        return verdict;
+    site = op_codes_site(walker->codes, caller->code, caller->offset, now_ns, OP_SITE_FRESH_NS);
+    if (site == NULL || !(site->flags & OP_OPCODE_VERSIONED))
+        return EDGE_UNSURE;
+    return version_verdict(walker, caller, callee, site->version);
+}
+
+// W2. A second copy of frames views[first..last] (leaf first) must show the same; the leaf may have moved on within
+// its code.
+static bool confirm(op_walker *walker, size_t first, size_t last)
+{
+    size_t frame = iframe_bytes(walker), count = last - first + 1;
+    if (!reserve_copy(walker, count * frame))
+        return false;
+    walker->spans.count = 0;
+    for (size_t i = 0; i < count; i++)
+        if (!add_span(walker, walker->views.items[first + i].address, walker->copy + i * frame, frame))
+            return false;
+    uint64_t ticks = 0;
+    if (op_walk_read(walker, &ticks) != OP_OK)
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        const op_frame_view *seen = &walker->views.items[first + i];
+        op_frame_view again;
+        read_view(walker, walker->copy + i * frame, seen->address, &again);
+        if (again.previous != seen->previous || again.code_address != seen->code_address ||
+            (first + i > 0 && again.instruction != seen->instruction))
+            return false;
+    }
+    walker->stats.confirmed++;
+    return true;
+}
+
+static bool same_as_verified(const op_walk_thread *thread, size_t depth, const op_frame_view *frame, bool saved_stack)
+{
+    if (depth >= thread->verified.count)
+        return false;
+    const op_frame_view *old = &thread->verified.items[depth];
+    return old->address == frame->address && old->code_address == frame->code_address &&
+           old->instruction == frame->instruction && old->enters == frame->enters && old->owner == frame->owner &&
+           (!saved_stack || frame->stack != STACK_RUNS);
+}
+
+// Cuts the views at the last live call: afterwards views[*leaf] is the frame that ran. False: not even a root.
+static bool cut(op_walker *walker, op_walk_thread *thread, int64_t now_ns, size_t *leaf)
+{
+    op_frame_view *views = walker->views.items;
+    size_t count = walker->views.count;
+    if (count == 0 || !stands_in_its_code(walker, &views[count - 1], now_ns, count > 1))
+        return false;
+    bool saved_stack = walker->runtime->minor <= 13, same = true;
+    size_t at = count - 1;
+    for (; at > 0; at--) {
+        op_frame_view *caller = &views[at], *callee = &views[at - 1];
+        // A frame that stands where the last walk proved it, on the same frames, needs no second proof.
+        same = same && same_as_verified(thread, count - 1 - at, caller, saved_stack);
+        if (!stands_in_its_code(walker, callee, now_ns, at - 1 > 0))
+            break;
+        if (same && count - at < thread->verified.count) {
+            const op_frame_view *old = &thread->verified.items[count - at];
+            if (old->address == callee->address && old->code_address == callee->code_address &&
+                old->enters == callee->enters && old->owner == callee->owner)
+                continue;
+        }
+        edge_verdict verdict = judge_edge(walker, caller, callee, now_ns);
+        if (verdict == EDGE_IMPOSSIBLE || (verdict == EDGE_UNSURE && !confirm(walker, at - 1, at)))
+            break;
+    }
+    if (at > 0)
+        walker->stats.cuts++;
+    *leaf = at;
+    return true;
+}
+
+// 3.11 to 3.13: a top frame that is suspended at a call has a callee right above it in the data stack.
+static bool extend(op_walker *walker, op_walk_thread *thread, const copy_view *view, int64_t now_ns, size_t *leaf)
+{
+    op_frame_view top = walker->views.items[*leaf];
+    size_t steps = 0;
+    while (top.stack != STACK_RUNS && !top.outside && top.owner == 0 && steps < 64) {
+        const op_code_entry *entry = op_codes_entry(walker->codes, top.code);
+        if (entry == NULL)
+            break;
+        uint64_t address = top.address + (uint64_t)entry->identity.framesize_words * 8;
+        size_t cursor = 0;
+        bool outside = false;
+        const unsigned char *at = locate(walker, thread, view, address, &cursor, &outside);
+        if (at == NULL || outside)
+            break;
+        op_frame_view next;
+        read_view(walker, at, address, &next);
+        if (next.previous != top.address || next.owner != 0 || next.enters ||
+            !stands_in_its_code(walker, &next, now_ns, false) ||
+            judge_edge(walker, &top, &next, now_ns) != EDGE_POSSIBLE)
+            break;
+        if (*leaf > 0) {
+            walker->views.items[--*leaf] = next;
+        } else {
+            op_frame_view *slot = OP_VECTOR_PUSH(&walker->views);
+            if (slot == NULL)
+                return false;
+            memmove(walker->views.items + 1, walker->views.items, (walker->views.count - 1) * sizeof *slot);
+            walker->views.items[0] = next;
+        }
+        walker->stats.extended++;
+        steps++;
+        top = next;
+    }
+    return true;
+}
+
+static bool remember(op_walker *walker, op_walk_thread *thread, size_t leaf)
+{
+    size_t depth = walker->views.count - leaf;
+    while (thread->verified.capacity < depth)
+        if (!op_vector_grow((void **)(void *)&thread->verified.items, &thread->verified.capacity,
+                            thread->verified.capacity, sizeof *thread->verified.items))
+            return false;
+    for (size_t i = 0; i < depth; i++)
+        thread->verified.items[i] = walker->views.items[walker->views.count - 1 - i];
+    thread->verified.count = depth;
+    return true;
+}
+
+static bool emit(op_walker *walker, size_t leaf, bool proven, bool truncated)
+{
+    walker->frames.count = 0;
+    bool ok = proven || op_walk_push(walker, OP_RAW_UNPROVEN, 0, 0);
+    for (size_t i = leaf; i < walker->views.count; i++)
+        ok = ok && op_walk_push(walker, OP_RAW_CODE, walker->views.items[i].code, walker->views.items[i].offset);
+    return ok && (!truncated || op_walk_push(walker, OP_RAW_TRUNCATED, 0, 0));
+}
+
+// Extras that this walk did not use are no longer predicted.
+static void keep_used_extras(op_walker *walker, op_walk_thread *thread)
+{
+    // Shims are not among the views, so count how often they could have been used: keep while the list is short.
+    if (thread->extras.count <= 4 + 2 * walker->views.count && thread->extras.count <= OP_WALK_MAX_EXTRAS / 2)
+        return;
+    thread->extras.count = 0;
+}
+
+static op_status walk_chunks(op_walker *walker, op_walk_thread *thread, int64_t now_ns)
+{
+    int discoveries = 0;
+    for (int try = 0; try < OP_WALK_MAX_TRIES; try++) {
+        copy_view view;
+        attempt_result result = attempt(walker, thread, &view);
+        if (result == ATTEMPT_EMPTY) {
+            walker->frames.count = 0;
+            return OP_OK;
+        }
+        if (result == ATTEMPT_LOST)
+            return OP_BAD_DATA;
+        if (result == ATTEMPT_INTERRUPTED) {
+            walker->stats.interrupted++;
+            continue;
+        }
+        if (result == ATTEMPT_AGAIN) {
+            walker->stats.mispredicted++;
+            continue;
+        }
+        if (result == ATTEMPT_TORN) {
+            walker->stats.torn++;
+            if (thread->extras.count > 64)
+                thread->extras.count = 0;
+            continue;
+        }
+        if (view.patched && discoveries++ < DISCOVER_TRIES) {
+            walker->stats.mispredicted++;
+            continue;
+        }
+        size_t leaf = 0;
+        if (!cut(walker, thread, now_ns, &leaf)) {
+            walker->stats.torn++;
+            continue;
+        }
+        bool proven = !view.patched || confirm(walker, leaf, walker->views.count - 1);
+        if (walker->runtime->minor <= 13 && !view.patched && !extend(walker, thread, &view, now_ns, &leaf))
+            return OP_NO_MEMORY;
+        keep_used_extras(walker, thread);
+        return remember(walker, thread, leaf) && emit(walker, leaf, proven, view.truncated) ? OP_OK : OP_NO_MEMORY;
+    }
+    walker->stats.given_up++;
+    return OP_UNREADABLE;
+}
+
+op_status op_walk(op_walker *walker, op_walk_thread *thread, int64_t now_ns, const op_raw_frame **frames, size_t *count)
+{
+    walker->stats.walks++;
+    walker->frames.count = 0;
+    if (now_ns - walker->edges_since_ns > EDGES_MAX_AGE_NS) {
+        op_map_reset(&walker->edges);   // functions die, and a version may be given again
+        walker->edges_since_ns = now_ns;
+    }
+    op_status status = walker->runtime->minor >= 11 ? walk_chunks(walker, thread, now_ns)
+                                                    : op_walk_objects(walker, thread, now_ns);
+    if (status != OP_OK)
+        return status;
+    *frames = walker->frames.items;
+    *count = walker->frames.count;
+    return OP_OK;
+}

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: MIT
+// Property: whatever lies in the memory of a target, looking at it ends, and does not crash.
+// The first byte chooses a recorded image (tests/images, relative to the project's folder, where tools/fuzz.sh runs);
+// the rest are changes to it: three bytes say where, one says what. Where its top bit is set, the rest is an image file.
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "../unit/frames.h"
+#include "cpython/image.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+enum { FIRST_MINOR = 8, MINORS = 8, MAX_THREADS = 64, MAX_FRAMES = 200, CHANGE_BYTES = 4, MAX_CHANGES = 64, OFFSETS = 4 };
+
+static op_image *images[MINORS];   // opened once: a fuzzer runs one input after the other
+
+static op_image *get_image(unsigned index)
+{
+    char path[64];
+    if (!images[index]) {
+        snprintf(path, sizeof path, "tests/images/3.%u.image", FIRST_MINOR + index);
+        if (op_image_read(path, &images[index], NULL) != OP_OK) {
+            fprintf(stderr, "fuzz_image: run it in the project's folder: no %s\n", path);
+            exit(1);
+        }
+    }
+    return images[index];
+}
+
+static void look_at_thread(op_runtime *runtime, const op_python_thread *thread)
+{
+    test_frame frames[MAX_FRAMES];
+    char name[64];
+    bool complete;
+    (void)!op_runtime_thread_name(runtime, thread, name, sizeof name);
+    size_t count = frames_follow(runtime, thread->state, frames, MAX_FRAMES, &complete);
+    for (size_t i = 0; i < count; i++) {
+        op_code code;
+        if (op_code_read(runtime, frames[i].code, &code) != OP_OK)
+            continue;
+        for (int k = 0; k < OFFSETS; k++)
+            (void)op_code_line(&code, frames[i].lasti * k - 1);
+        op_code_fini(&code);
+    }
+}
+
+static void look_at(op_image *image)
+{
+    op_runtime runtime;
+    op_python_thread threads[MAX_THREADS];
+    size_t count;
+    op_addr holder;
+    bool collecting;
+    if (op_image_attach(image, &runtime, NULL) != OP_OK)
+        return;
+    (void)!op_runtime_gil_holder(&runtime, runtime.interpreter, &holder);
+    (void)!op_runtime_is_collecting(&runtime, runtime.interpreter, &collecting);
+    if (op_runtime_threads(&runtime, threads, MAX_THREADS, &count) != OP_OK)
+        return;
+    for (size_t i = 0; i < count; i++)
+        look_at_thread(&runtime, &threads[i]);
+}
+
+// Calling it twice with the same changes undoes them.
+static void change(unsigned char *bytes, size_t bytes_count, const uint8_t *data, size_t size)
+{
+    for (size_t i = 0; i + CHANGE_BYTES <= size && i < MAX_CHANGES * CHANGE_BYTES; i += CHANGE_BYTES) {
+        size_t at = (size_t)data[i] | (size_t)data[i + 1] << 8 | (size_t)data[i + 2] << 16;
+        bytes[at % bytes_count] ^= data[i + 3];
+    }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    op_image *image = NULL;
+    if (size < 2)
+        return 0;
+    if (data[0] & 128) {
+        if (op_image_parse(data + 1, size - 1, &image, NULL) == OP_OK)
+            look_at(image);
+        op_image_free(image);
+        return 0;
+    }
+    image = get_image(data[0] % MINORS);
+    size_t bytes_count;
+    unsigned char *bytes = op_image_bytes(image, &bytes_count);
+    change(bytes, bytes_count, data + 1, size - 1);
+    look_at(image);
+    change(bytes, bytes_count, data + 1, size - 1);
+    return 0;
+}

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: MIT
+// write_formats FOLDER: the profiles of profile_fixture.h in every format, as FOLDER/PROFILE.ENDING, for readers that
+// are not ours (tests/python/test_formats.py).
+#include <stdio.h>
+#include "base/memory.h"
+#include "export/export.h"
+#include "export/table.h"
+#include "profile_fixture.h"
+
+static int write_file(const char *folder, const char *profile, const char *ending, const op_buffer *bytes)
+{
+    char path[4096];
+    (void)snprintf(path, sizeof path, "%s/%s.%s", folder, profile, ending);
+    FILE *file = fopen(path, "w");
+    if (file == NULL) {
+        perror(path);
+        return 1;
+    }
+    bool written = fwrite(bytes->data, 1, bytes->size, file) == bytes->size;
+    return fclose(file) == 0 && written ? 0 : 1;
+}
+
+static int write_all(const char *folder, const char *name, op_profile *profile)
+{
+    static const char *const formats[] = {"svg", "collapsed", "speedscope", "pstats", "json"};
+    static const op_table_options plain = {.unicode = true};
+    op_export_options options = {.by_thread = true};
+    op_error error = {0};
+    op_buffer out;
+    op_buffer_init(&out);
+    int failed = 0;
+    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
+        op_buffer_reset(&out);
+        failed |= op_export_find(formats[i])->write(profile, &options, &out, &error) != OP_OK ||
+                  write_file(folder, name, formats[i], &out) != 0;
+    }
+    op_buffer_reset(&out);
+    failed |= op_table_add_report(profile, &plain, &out, &error) != OP_OK ||
+              write_file(folder, name, "report", &out) != 0;
+    op_buffer_fini(&out);
+    op_profile_free(profile);
+    return failed;
+}
+
+int main(int argc, char **argv)
+{
+    static tap_result result;   // where the fixtures report; there is no test around them here
+    tap_current = &result;
+    if (argc != 2) {
+        (void)fprintf(stderr, "usage: write_formats FOLDER\n");
+        return 2;
+    }
+    int failed = write_all(argv[1], "small", fixture_small());
+    failed |= write_all(argv[1], "hostile", fixture_hostile());
+    failed |= write_all(argv[1], "deep", fixture_deep(5000, 20));
+    failed |= write_all(argv[1], "empty", fixture_new());
+    return failed;
+}
