@@ -20,7 +20,8 @@ build: $(BUILD)/build.ninja ## build the executable and the tests (the default)
 	@$(NINJA) -C $(BUILD) --quiet
 
 .PHONY: demo
-demo: build ## record a real program: the standard library, tokenised and parsed; ends with a flame graph's path
+demo: $(BUILD)/build.ninja ## record a real program: the standard library, tokenised and parsed; ends with a picture's path
+	@$(NINJA) -C $(BUILD) --quiet outpace
 	@$(BIN)/python tools/demo.py
 
 .PHONY: test

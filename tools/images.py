@@ -52,6 +52,7 @@ def record(make_image: str, command: list[str]) -> None:
         cwd="/",
         env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"},
     )
+    assert process.stdin and process.stdout and process.stderr
     try:
         process.stdin.write(TARGET.read_bytes())
         process.stdin.close()
@@ -68,7 +69,7 @@ def record(make_image: str, command: list[str]) -> None:
         subprocess.run([make_image, str(process.pid), str(path)], check=True)
         os.kill(process.pid, signal.SIGUSR1)
         expected = ""
-        while expected.count(" in <module>") < 2:   # the last lines of the main thread's stack, which comes last
+        while expected.count(" in <module>") < 2:  # the last lines of the main thread's stack, which comes last
             expected += process.stderr.readline().decode("ascii")
     finally:
         process.kill()

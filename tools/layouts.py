@@ -1,20 +1,20 @@
 # SPDX-License-Identifier: MIT
 """Makes the tables of src/cpython/layouts and src/cpython/opcodes.
 
-The offsets come from each interpreter's own internal headers: for every field of OP_LAYOUT_MAP a C expression is compiled
-against them, and the numbers are read out of the object file (nothing is linked). Then the interpreter itself is run and its
-memory, and from 3.13 on its _Py_DebugOffsets, must agree. What can run Python code comes from the same interpreter's opcode
-tables and the rules in tools/opcode_rules.py.
+The offsets come from each interpreter's own internal headers: for every field of OP_LAYOUT_MAP a C expression
+is compiled against them, and the numbers are read out of the object file (nothing is linked). Then the
+interpreter itself is run and its memory, and from 3.13 on its _Py_DebugOffsets, must agree. What can run Python
+code comes from the same interpreter's opcode tables and the rules in tools/opcode_rules.py.
 
     tools/layouts.py /usr/bin/python3.11 ~/.pyenv/versions/3.12.1/bin/python3 /srv/debian:/usr/bin/python3.15
 
-Each argument is one interpreter whose headers are installed; ROOT:COMMAND means one that lives below another root directory
-(it is started through chroot). Several patch releases of one minor version may be given: they must agree, and the table's
-range spans them. --check writes nothing and fails if a table in the tree is not what the interpreters say.
+Each argument is one interpreter whose headers are installed; ROOT:COMMAND means one that lives below another
+root directory (it is started through chroot). Several patch releases of one minor version may be given: they
+must agree, and the table's range spans them. --check writes nothing and fails if a table in the tree is not
+what the interpreters say.
 """
 import argparse
 import json
-import os
 import pathlib
 import re
 import shlex
@@ -41,11 +41,12 @@ RUNTIME, INTERP, THREAD = "_PyRuntimeState", "PyInterpreterState", "PyThreadStat
 FRAME, CODE, GEN = "_PyInterpreterFrame", "PyCodeObject", "PyGenObject"
 KEYS, TYPE = "struct _dictkeysobject", "PyTypeObject"
 
-# field -> [(first minor, last minor, C expression or plain number)]: the first range that holds the minor gives the value,
-# and none means that the version has no such field. Plain numbers are for structs that no installed header declares.
-#   3.8-3.10 struct _dictkeysobject, Objects/dict-common.h: Py_ssize_t dk_refcnt, dk_size; dict_lookup_func dk_lookup;
-#   Py_ssize_t dk_usable, dk_nentries; char dk_indices[]. 3.8, 3.9 PyModuleObject, Objects/moduleobject.c: md_dict follows
-#   PyObject_HEAD. Both are compared with the running interpreter in LIVE below.
+# field -> [(first minor, last minor, C expression or plain number)]: the first range that holds the minor gives the
+# value, and none means that the version has no such field. Plain numbers are for structs that no installed header
+# declares.
+#   3.8-3.10 struct _dictkeysobject, Objects/dict-common.h: Py_ssize_t dk_refcnt, dk_size; dict_lookup_func
+#   dk_lookup; Py_ssize_t dk_usable, dk_nentries; char dk_indices[]. 3.8, 3.9 PyModuleObject, Objects/moduleobject.c:
+#   md_dict follows PyObject_HEAD. Both are compared with the running interpreter in LIVE below.
 FIELDS = {
     "runtime_interpreters_head": [(8, LAST, at(RUNTIME, "interpreters.head"))],
     "runtime_finalizing": [(8, 8, at(RUNTIME, "finalizing")), (9, LAST, at(RUNTIME, "_finalizing"))],
@@ -150,7 +151,7 @@ FIELDS = {
     "heap_type_cached_keys": [(11, LAST, at("PyHeapTypeObject", "ht_cached_keys"))],
     # 3.12 has no macro for it: pycore_object.h, _PyObject_DictOrValuesPointer.
     "managed_dict": [(12, 12, "-3 * (long long)sizeof(PyDictOrValues)"), (11, LAST, "MANAGED_DICT_OFFSET")],
-    "managed_values": [(11, 11, "-4 * (long long)sizeof(PyDictValues *)")],  # pycore_object.h, _PyObject_ValuesPointer
+    "managed_values": [(11, 11, "-4 * (long long)sizeof(PyDictValues *)")],  # same, _PyObject_ValuesPointer
     # pycore_object.h, _PyObject_InlineValues: behind the header in 3.13, behind tp_basicsize from 3.14 on.
     "inline_values": [(13, 13, "sizeof(PyObject)"), (14, LAST, 0)],
     "values_first": [(11, LAST, at("struct _dictvalues", "values"))],
@@ -158,31 +159,35 @@ FIELDS = {
 
 # Internal headers, where the version has them: the first minor that does and the last.
 HEADERS = [
-    ("pycore_pystate.h", 8, LAST), ("pycore_interp.h", 9, LAST), ("pycore_runtime.h", 9, LAST), ("pycore_gil.h", 8, LAST),
-    ("pycore_object.h", 8, LAST), ("pycore_code.h", 8, LAST), ("pycore_moduleobject.h", 10, LAST),
-    ("pycore_frame.h", 11, LAST), ("pycore_dict.h", 11, LAST), ("pycore_long.h", 12, LAST),
-    ("pycore_interpframe.h", 14, LAST), ("pycore_genobject.h", 11, LAST), ("pycore_debug_offsets.h", 14, LAST),
+    ("pycore_pystate.h", 8, LAST), ("pycore_interp.h", 9, LAST), ("pycore_runtime.h", 9, LAST),
+    ("pycore_gil.h", 8, LAST), ("pycore_object.h", 8, LAST), ("pycore_code.h", 8, LAST),
+    ("pycore_moduleobject.h", 10, LAST), ("pycore_frame.h", 11, LAST), ("pycore_dict.h", 11, LAST),
+    ("pycore_long.h", 12, LAST), ("pycore_interpframe.h", 14, LAST), ("pycore_genobject.h", 11, LAST),
+    ("pycore_debug_offsets.h", 14, LAST),
 ]
 
-# field -> where _Py_DebugOffsets tells it, from 3.13 on (fields that a version's table lacks are left out of the check).
+# field -> where _Py_DebugOffsets tells it, from 3.13 on (fields that a version's table lacks are left out of the
+# check).
 DEBUG = {
     "runtime_size": "runtime_state.size", "runtime_finalizing": "runtime_state.finalizing",
-    "runtime_interpreters_head": "runtime_state.interpreters_head",
-    "interp_size": "interpreter_state.size", "interp_id": "interpreter_state.id", "interp_next": "interpreter_state.next",
+    "runtime_interpreters_head": "runtime_state.interpreters_head", "interp_size": "interpreter_state.size",
+    "interp_id": "interpreter_state.id", "interp_next": "interpreter_state.next",
     "interp_threads_head": "interpreter_state.threads_head", "interp_modules": "interpreter_state.imports_modules",
-    "interp_gil": "interpreter_state.ceval_gil", "thread_size": "thread_state.size", "thread_prev": "thread_state.prev",
-    "thread_next": "thread_state.next", "thread_interp": "thread_state.interp",
+    "interp_gil": "interpreter_state.ceval_gil", "thread_size": "thread_state.size",
+    "thread_prev": "thread_state.prev", "thread_next": "thread_state.next", "thread_interp": "thread_state.interp",
     "thread_current_frame": "thread_state.current_frame", "thread_thread_id": "thread_state.thread_id",
-    "thread_native_thread_id": "thread_state.native_thread_id", "thread_datastack_chunk": "thread_state.datastack_chunk",
-    "thread_status": "thread_state.status", "iframe_size": "interpreter_frame.size",
-    "iframe_previous": "interpreter_frame.previous", "iframe_executable": "interpreter_frame.executable",
-    "iframe_instruction": "interpreter_frame.instr_ptr", "iframe_localsplus": "interpreter_frame.localsplus",
-    "iframe_owner": "interpreter_frame.owner", "code_size": "code_object.size", "code_filename": "code_object.filename",
-    "code_name": "code_object.name", "code_qualname": "code_object.qualname", "code_linetable": "code_object.linetable",
+    "thread_native_thread_id": "thread_state.native_thread_id",
+    "thread_datastack_chunk": "thread_state.datastack_chunk", "thread_status": "thread_state.status",
+    "iframe_size": "interpreter_frame.size", "iframe_previous": "interpreter_frame.previous",
+    "iframe_executable": "interpreter_frame.executable", "iframe_instruction": "interpreter_frame.instr_ptr",
+    "iframe_localsplus": "interpreter_frame.localsplus", "iframe_owner": "interpreter_frame.owner",
+    "code_size": "code_object.size", "code_filename": "code_object.filename", "code_name": "code_object.name",
+    "code_qualname": "code_object.qualname", "code_linetable": "code_object.linetable",
     "code_firstlineno": "code_object.firstlineno", "code_bytecode": "code_object.co_code_adaptive",
     "object_size": "pyobject.size", "object_type": "pyobject.ob_type", "type_name": "type_object.tp_name",
-    "type_flags": "type_object.tp_flags", "dict_keys": "dict_object.ma_keys", "dict_values": "dict_object.ma_values",
-    "long_digits": "long_object.ob_digit", "bytes_data": "bytes_object.ob_sval", "unicode_state": "unicode_object.state",
+    "type_flags": "type_object.tp_flags", "dict_keys": "dict_object.ma_keys",
+    "dict_values": "dict_object.ma_values", "long_digits": "long_object.ob_digit",
+    "bytes_data": "bytes_object.ob_sval", "unicode_state": "unicode_object.state",
     "unicode_length": "unicode_object.length", "unicode_ascii_size": "unicode_object.asciiobject_size",
     "interp_threads_main": (14, "interpreter_state.threads_main"),
     "interp_code_object_generation": (14, "interpreter_state.code_object_generation"),
@@ -315,8 +320,8 @@ class Target:
         self.text = ".".join(map(str, self.version[:3]))
 
     def run(self, code, stdin=""):
-        done = subprocess.run(self.command + ["-I", "-c", code], input=stdin, stdout=subprocess.PIPE, universal_newlines=True,
-                              check=True)
+        done = subprocess.run(self.command + ["-I", "-c", code], input=stdin, stdout=subprocess.PIPE,
+                              universal_newlines=True, check=True)
         return done.stdout
 
     def debug_paths(self):
@@ -338,7 +343,8 @@ class Target:
         """Compiles the expressions; returns ({field: value}, {field: its place in _Py_DebugOffsets})."""
         fields, paths = self.expressions(), self.debug_paths()
         debug = [f"offsetof(struct _Py_DebugOffsets, {path})" for path in paths.values()]
-        lines = ["#define Py_BUILD_CORE 1", "#include <Python.h>", "#include <frameobject.h>", "#include <stddef.h>"]
+        lines = ["#define Py_BUILD_CORE 1"]
+        lines += [f"#include <{name}>" for name in ("Python.h", "frameobject.h", "stddef.h")]
         lines += [f'#include "internal/{name}"' for name, first, last in HEADERS if first <= self.minor <= last]
         lines += ['__attribute__((section(".op_table"), used)) const long long op_table[] = {']
         lines += [f"    (long long)({value})," for value in list(fields.values()) + debug] + ["};"]
@@ -351,8 +357,8 @@ class Target:
             (inside / self.include.name).symlink_to(self.include.parent / self.multiarch / self.include.name)
             flags += ["-I", str(inside.parent)]
         subprocess.run(cc + ["-c", "-w", "-O1", "-o", str(thing), str(source)] + flags, check=True)
-        subprocess.run(["objcopy", "-O", "binary", "-j", ".op_table", "--set-section-flags", ".op_table=alloc,contents",
-                        str(thing), str(raw)], check=True)
+        subprocess.run(["objcopy", "-O", "binary", "-j", ".op_table", "--set-section-flags",
+                        ".op_table=alloc,contents", str(thing), str(raw)], check=True)
         numbers = [int.from_bytes(raw.read_bytes()[at:at + 8], "little", signed=True)
                    for at in range(0, raw.stat().st_size, 8)]
         assert len(numbers) == len(fields) + len(paths)
@@ -378,18 +384,20 @@ def layout_text(minor, patches, values):
             f'    .source = "{source}",\n}};\n')
 
 
-def tables_text(folder, minors):
+def tables_text(minors):
     guard = "OP_CPYTHON_LAYOUTS_TABLES_H"
     newest = max(minors)
     with_opcodes = [minor for minor in minors if minor >= FIRST_OPCODES]
     def rows(name, chosen):
         return f"#define {name}(X)" + "".join(f" \\\n    X(3_{minor})" for minor in chosen) + "\n"
-    return ("// SPDX-License-Identifier: MIT\n// Made by tools/layouts.py: do not edit. The tables that there are.\n"
+    return ("// SPDX-License-Identifier: MIT\n"
+            "// Made by tools/layouts.py: do not edit. The tables that there are.\n"
             f'#ifndef {guard}\n#define {guard}\n\n#include "cpython/layout.h"\n\n'
             f'#define OP_LAYOUT_KNOWN_VERSIONS "3.{min(minors)} to 3.{newest}"\n\n'
             + rows("OP_LAYOUT_TABLES", minors) + "\n" + rows("OP_OPCODES_TABLES", with_opcodes) + "\n"
             "#define X(version) extern const op_layout op_layout_##version;\nOP_LAYOUT_TABLES(X)\n#undef X\n"
-            "#define X(version) extern const op_opcodes op_opcodes_##version;\nOP_OPCODES_TABLES(X)\n#undef X\n\n#endif\n")
+            "#define X(version) extern const op_opcodes op_opcodes_##version;\nOP_OPCODES_TABLES(X)\n#undef X\n\n"
+            "#endif\n")
 
 
 def main():
@@ -433,7 +441,7 @@ def main():
     if failed:
         return 1
     known = {int(path.stem.rpartition("_")[2]) for path in (SOURCE / "layouts").glob("layout_3_*.c")} | set(found)
-    files[SOURCE / "layouts" / "tables.h"] = tables_text(SOURCE, sorted(known))
+    files[SOURCE / "layouts" / "tables.h"] = tables_text(sorted(known))
     for path, text in files.items():
         old = path.read_text() if path.exists() else None
         if options.check and old != text:

@@ -108,8 +108,7 @@ def codes(code):
     yield code
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
-            for inner in codes(constant):
-                yield inner
+            yield from codes(constant)
 
 
 def line_ranges(code):

@@ -58,25 +58,28 @@ const op_verb_entry op_verb_table[OP_VERB_COUNT] = {
     [OP_VERB_RECORD] =
         {"record", "[options] (-p PID | [--] COMMAND... | SCRIPT.py ARGS... | -m MODULE ARGS...)",
          "sample a program and write a profile",
-         "Watches a program from outside, without stopping it or writing into it, and writes what it saw. The program's "
-         "input, output and exit code are untouched; Outpace itself prints on stderr only.\n"
+         "Watches a program from outside, without stopping it or writing into it, and writes what it saw. "
+         "The program's input, output and exit code are untouched; Outpace itself prints on stderr only.\n"
          "Options stand before the command; all that follows the command belongs to it.\n"
-         "A profile file (.outpace) is written in place and is readable at any moment. Other formats are written at the "
-         "end, from FILE.outpace.part, which a kill leaves behind and 'outpace report' reads.\n"
-         "Ctrl-C ends the recording, not an attached program. A program that was started gets it as usual; a second "
-         "Ctrl-C ends its recording.",
+         "A profile file (.outpace) is written in place and is readable at any moment. Other formats are "
+         "written at the end, from FILE.outpace.part, which a kill leaves behind and 'outpace report' reads.\n"
+         "Ctrl-C ends the recording, not an attached program. A program that was started gets it as usual; "
+         "a second Ctrl-C ends its recording.\n"
+         "On a terminal a live line shows how it goes, unless a program that was started prints there too.",
          false},
-    [OP_VERB_REPORT] = {"report", "[options] FILE", "show a profile, or turn it into another format",
-                        "Without -f and -o it prints a table: functions by own and total time, the hottest lines, and "
-                        "the call tree.",
-                        true},
+    [OP_VERB_REPORT] =
+        {"report", "[options] FILE", "show a profile, or turn it into another format",
+         "Without -f and -o it prints a table: functions by own and total time, the hottest lines, and "
+         "the call tree.",
+         true},
     [OP_VERB_DUMP] = {"dump", "[--json] -p PID", "print what every thread of a process does now",
                       "Prints each thread with its state and its stack, the innermost frame first.", true},
-    [OP_VERB_RUN] = {"run", "[options] ([--] COMMAND... | SCRIPT.py ARGS... | -m MODULE ARGS...)",
-                     "run a program and say where its time went",
-                     "Records the program as 'outpace record' does and, when it has ended, prints the table and the name "
-                     "of the profile file on stderr.",
-                     false},
+    [OP_VERB_RUN] =
+        {"run", "[options] ([--] COMMAND... | SCRIPT.py ARGS... | -m MODULE ARGS...)",
+         "run a program and say where its time went",
+         "Records the program as 'outpace record' does and, when it has ended, prints the table and the name "
+         "of the profile file on stderr.",
+         false},
     [OP_VERB_HELP] = {"help", "[VERB]", "print the help of a verb", "", true},
     [OP_VERB_MAN] = {"man", "", NULL, "", true},
 };

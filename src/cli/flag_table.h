@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The table of verbs and flags, from which the parser, the help and the man page are made. To add a flag: a field in
-// op_flags and a row here.
+// The table of verbs and flags, from which the parser, the help and the man page are made. To add a flag: a field
+// in op_flags and a row here.
 #ifndef OP_CLI_FLAG_TABLE_H
 #define OP_CLI_FLAG_TABLE_H
 
@@ -19,20 +19,20 @@ typedef enum {
 } op_flag_kind;
 
 typedef struct {
-    const char *name;     // long name without dashes; NULL ends the table
-    char letter;          // '\0': none
-    const char *value;    // "HZ"; NULL for a switch
+    const char *name;    // long name without dashes; NULL ends the table
+    char letter;         // '\0': none
+    const char *value;   // "HZ"; NULL for a switch
     op_flag_kind kind;
-    unsigned verbs;       // bits 1 << op_verb
-    size_t offset;        // in op_flags
+    unsigned verbs;   // bits 1 << op_verb
+    size_t offset;    // in op_flags
     const char *help;
 } op_flag;
 
 typedef struct {
     const char *name;
-    const char *usage;       // behind "outpace VERB"
-    const char *summary;     // one line; NULL: hidden
-    const char *details;     // paragraphs for its help and the man page
+    const char *usage;     // behind "outpace VERB"
+    const char *summary;   // one line; NULL: hidden
+    const char *details;   // paragraphs for its help and the man page
     bool options_after_operand;
 } op_verb_entry;
 

@@ -12,7 +12,7 @@ enum { MAX_NUMBER_CHARS = 40 };
 
 static const double max_seconds = 1e9;   // 31 years: far from the end of 64-bit nanoseconds
 
-// --- values -----------------------------------------------------------------------------------------------------------
+// --- values ------------------------------------------------------------------------------------------------
 
 // Plain decimal numbers only: no hexadecimal, infinity or locale.
 static bool read_decimal(const char *text, double *out)
@@ -62,7 +62,8 @@ static bool read_whole(const char *text, int64_t max, int64_t *out)
     return true;
 }
 
-static op_status bad_value(const op_flag *flag, const char *text, const char *must, const char *hint, op_error *error)
+static op_status bad_value(const op_flag *flag, const char *text, const char *must, const char *hint,
+                           op_error *error)
 {
     op_error_set(error, OP_USAGE, "--%s must be %s, not '%.100s'", flag->name, must, text);
     op_error_hint(error, "%s", hint);
@@ -108,7 +109,8 @@ static op_status set_value(const op_flag *flag, const char *text, op_flags *flag
         return OP_OK;
     case OP_FLAG_PID: {
         if (!read_whole(text, OP_FLAGS_MAX_PID, &whole) || whole == 0) {
-            return bad_value(flag, text, "a process id", "give the number that 'ps' or 'pgrep python' shows", error);
+            return bad_value(flag, text, "a process id", "give the number that 'ps' or 'pgrep python' shows",
+                             error);
         }
         pid_t pid = (pid_t)whole;
         memcpy(place, &pid, sizeof pid);
@@ -143,7 +145,7 @@ static op_status set_value(const op_flag *flag, const char *text, op_flags *flag
     return OP_USAGE;
 }
 
-// --- names ------------------------------------------------------------------------------------------------------------
+// --- names -------------------------------------------------------------------------------------------------
 
 static unsigned verb_bit(op_verb verb)
 {
@@ -227,7 +229,7 @@ static op_status unknown_verb(const char *name, op_error *error)
     return OP_USAGE;
 }
 
-// --- parser -----------------------------------------------------------------------------------------------------------
+// --- parser ------------------------------------------------------------------------------------------------
 
 typedef struct {
     op_flags *flags;
@@ -318,8 +320,9 @@ static op_status check_whole(const op_flags *flags, op_error *error)
         return OP_OK;
     case OP_VERB_REPORT:
         if (flags->rest_count != 1) {
-            op_error_set(error, OP_USAGE, flags->rest_count == 0 ? "no profile file was given"
-                                                                 : "more than one profile file was given");
+            op_error_set(error, OP_USAGE,
+                         flags->rest_count == 0 ? "no profile file was given"
+                                                : "more than one profile file was given");
             op_error_hint(error, "give one: outpace report profile.outpace");
             return OP_USAGE;
         }
@@ -334,7 +337,8 @@ static op_status check_whole(const op_flags *flags, op_error *error)
             int64_t pid = 0;
             op_error_set(error, OP_USAGE, "unexpected argument '%.80s'", flags->rest[0]);
             if (read_whole(flags->rest[0], OP_FLAGS_MAX_PID, &pid)) {
-                op_error_hint(error, "to look at process %lld: outpace dump -p %lld", (long long)pid, (long long)pid);
+                op_error_hint(error, "to look at process %lld: outpace dump -p %lld", (long long)pid,
+                              (long long)pid);
             } else {
                 op_error_hint(error, "give a process: outpace dump -p PID");
             }
@@ -353,8 +357,7 @@ static op_status check_whole(const op_flags *flags, op_error *error)
         return OP_OK;
     case OP_VERB_NONE:
     case OP_VERB_MAN:
-    case OP_VERB_COUNT:
-        break;
+    case OP_VERB_COUNT: break;
     }
     return OP_OK;
 }

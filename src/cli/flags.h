@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// cli: the command line. One file a verb; all that a person types or reads passes here. It uses the public headers of
-// the other rooms only.
+// cli: the command line. One file a verb; all that a person types or reads passes here. It uses the public headers
+// of the other rooms only.
 //
 // Flags: one table of verbs and one of flags make the parser, the help texts and the man page. Parsing has no side
 // effects: it looks at argv only, never at files or processes.
@@ -35,22 +35,22 @@ typedef enum { OP_SORT_OWN, OP_SORT_TOTAL } op_sort;
 
 // What was typed. All text is borrowed from argv.
 typedef struct {
-    op_verb verb;           // NONE: only --help or --version
+    op_verb verb;   // NONE: only --help or --version
     bool help, version;
-    const char *output;     // NULL: not given
-    const char *format;     // NULL: by the ending of `output`
+    const char *output;   // NULL: not given
+    const char *format;   // NULL: by the ending of `output`
     double rate_hz;
-    int64_t duration_ns;    // 0: no end
-    pid_t pid;              // 0: none
+    int64_t duration_ns;   // 0: no end
+    pid_t pid;             // 0: none
     op_mode mode;
     bool idle, no_children, by_thread, by_function, no_lines, json;
-    const char *python;     // NULL: find one
-    const char *module;     // -m; NULL: none. `rest` holds its arguments
-    const char *thread;     // report --thread; NULL: all
+    const char *python;                    // NULL: find one
+    const char *module;                    // -m; NULL: none. `rest` holds its arguments
+    const char *thread;                    // report --thread; NULL: all
     const char *report_path, *json_path;   // run; NULL: none
     op_sort sort;
-    int64_t top;            // 0: as many as fit
-    char *const *rest;      // the command and its arguments, the file, or the verb that help is asked for
+    int64_t top;         // 0: as many as fit
+    char *const *rest;   // the command and its arguments, the file, or the verb that help is asked for
     size_t rest_count;
 } op_flags;
 

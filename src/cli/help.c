@@ -105,7 +105,8 @@ void op_flags_help(op_verb verb, op_buffer *out)
     if (verb == OP_VERB_NONE) {
         op_buffer_add_text(out, "Outpace " OP_VERSION ": finds out where the time of a Python program goes.\n\n");
     }
-    op_buffer_add_format(out, "usage: outpace %s%s%s\n\n", entry->name, *entry->name == '\0' ? "" : " ", entry->usage);
+    op_buffer_add_format(out, "usage: outpace %s%s%s\n\n", entry->name, *entry->name == '\0' ? "" : " ",
+                         entry->usage);
     if (entry->details != NULL && *entry->details != '\0') {
         add_wrapped(out, entry->details, 0, 0);
         op_buffer_add_byte(out, '\n');
@@ -134,7 +135,7 @@ void op_flags_help(op_verb verb, op_buffer *out)
     }
 }
 
-// --- roff -------------------------------------------------------------------------------------------------------------
+// --- roff --------------------------------------------------------------------------------------------------
 
 // Roff text: backslashes and dashes escaped, no line begins with a control character.
 static void add_roff(op_buffer *out, const char *text)
@@ -181,8 +182,9 @@ static void add_roff_flag(op_buffer *out, const op_flag *flag)
 
 void op_flags_man(op_buffer *out)
 {
-    op_buffer_add_text(out, ".TH OUTPACE 1 \"\" \"Outpace " OP_VERSION "\" \"User Commands\"\n"
-                            ".SH NAME\noutpace \\- find out where the time of a Python program goes\n.SH SYNOPSIS\n");
+    op_buffer_add_text(out,
+                       ".TH OUTPACE 1 \"\" \"Outpace " OP_VERSION "\" \"User Commands\"\n"
+                       ".SH NAME\noutpace \\- find out where the time of a Python program goes\n.SH SYNOPSIS\n");
     for (op_verb verb = OP_VERB_NONE + 1; verb < OP_VERB_COUNT; verb++) {
         if (op_verb_table[verb].summary != NULL) {
             op_buffer_add_format(out, ".B outpace %s\n", op_verb_table[verb].name);
@@ -191,8 +193,9 @@ void op_flags_man(op_buffer *out)
         }
     }
     op_buffer_add_text(out, ".SH DESCRIPTION\n");
-    add_roff_line(out, "Outpace samples CPython 3.8 to 3.15 on 64-bit Linux from outside: it reads the memory of the "
-                       "process and never stops it nor writes into it.");
+    add_roff_line(out,
+                  "Outpace samples CPython 3.8 to 3.15 on 64-bit Linux from outside: it reads the memory of the "
+                  "process and never stops it nor writes into it.");
     for (op_verb verb = OP_VERB_NONE + 1; verb < OP_VERB_COUNT; verb++) {
         const op_verb_entry *entry = &op_verb_table[verb];
         if (entry->summary == NULL) {

@@ -39,8 +39,8 @@ static file_kind search(const char *name, char *out, size_t size)
         size_t length = strcspn(at, ":");
         char place[PATH_MAX];
         int written = length == 0 ? snprintf(place, sizeof place, "./%s", name)
-                                  : snprintf(place, sizeof place, "%.*s/%s", (int)(length > PATH_MAX ? PATH_MAX : length),
-                                             at, name);
+                                  : snprintf(place, sizeof place, "%.*s/%s",
+                                             (int)(length > PATH_MAX ? PATH_MAX : length), at, name);
         if (written > 0 && (size_t)written < sizeof place && (size_t)written < size) {
             file_kind kind = look(place);
             if (kind == EXECUTABLE || (kind == PRESENT && best == ABSENT)) {
@@ -96,10 +96,12 @@ op_status op_launch_find_python(op_arena *arena, const char *wanted, const char 
     }
     const char *environment = getenv("VIRTUAL_ENV");
     if (environment != NULL && environment[0] != '\0' &&
-        snprintf(found, sizeof found, "%s/bin/python", environment) < (int)sizeof found && look(found) == EXECUTABLE) {
+        snprintf(found, sizeof found, "%s/bin/python", environment) < (int)sizeof found &&
+        look(found) == EXECUTABLE) {
         return keep(arena, found, path, error);
     }
-    if (search("python", found, sizeof found) == EXECUTABLE || search("python3", found, sizeof found) == EXECUTABLE) {
+    if (search("python", found, sizeof found) == EXECUTABLE ||
+        search("python3", found, sizeof found) == EXECUTABLE) {
         return keep(arena, found, path, error);
     }
     op_error_set(error, OP_NO_COMMAND, "no Python was found");
@@ -119,8 +121,7 @@ static op_status check_script(const char *script, op_error *error)
         op_error_hint(error, "give the file to run");
         return OP_NO_FILE;
     case PRESENT:
-    case EXECUTABLE:
-        break;
+    case EXECUTABLE: break;
     }
     if (access(script, R_OK) != 0) {
         op_error_set(error, OP_NO_PERMISSION, "the script '%.300s' cannot be read", script);
@@ -134,8 +135,7 @@ static op_status check_command(const char *command, op_error *error)
 {
     char found[PATH_MAX];
     switch (search(command, found, sizeof found)) {
-    case EXECUTABLE:
-        return OP_OK;
+    case EXECUTABLE: return OP_OK;
     case FOLDER:
         op_error_set(error, OP_NO_PERMISSION, "the command '%.300s' is a folder", command);
         op_error_hint(error, "give a program or a script");
@@ -144,8 +144,7 @@ static op_status check_command(const char *command, op_error *error)
         op_error_set(error, OP_NO_PERMISSION, "the command '%.300s' cannot be executed", found);
         op_error_hint(error, "make it executable with 'chmod +x', or run it by its interpreter");
         return OP_NO_PERMISSION;
-    case ABSENT:
-        break;
+    case ABSENT: break;
     }
     op_error_set(error, OP_NO_COMMAND, "the command '%.300s' does not exist", command);
     char script[PATH_MAX];

@@ -18,26 +18,15 @@ static op_status cannot(const char *path, int code, op_error *error)
 {
     op_error_set(error, OP_NO_OUTPUT, "'%.300s' cannot be written: %s", path, strerror(code));
     switch (code) {
-    case ENOENT:
-        op_error_hint(error, "make its folder first, or give another file with -o");
-        break;
+    case ENOENT: op_error_hint(error, "make its folder first, or give another file with -o"); break;
     case ENOSPC:
-    case EDQUOT:
-        op_error_hint(error, "free some space there, or give a file on another disk with -o");
-        break;
+    case EDQUOT: op_error_hint(error, "free some space there, or give a file on another disk with -o"); break;
     case EACCES:
     case EPERM:
-    case EROFS:
-        op_error_hint(error, "give a file in a folder that you may write to with -o");
-        break;
-    case EISDIR:
-        op_error_hint(error, "give a file name in that folder with -o");
-        break;
-    case ELOOP:
-        op_error_hint(error, "a symbolic link is never followed: give the file that it points to");
-        break;
-    default:
-        break;
+    case EROFS: op_error_hint(error, "give a file in a folder that you may write to with -o"); break;
+    case EISDIR: op_error_hint(error, "give a file name in that folder with -o"); break;
+    case ELOOP: op_error_hint(error, "a symbolic link is never followed: give the file that it points to"); break;
+    default: break;
     }
     return OP_NO_OUTPUT;
 }

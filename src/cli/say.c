@@ -38,8 +38,9 @@ int op_say_error(const op_error *error)
     bool in_colour = op_say_in_colour(STDERR_FILENO);
     const char *hint = error->hint;
     if (hint[0] == '\0') {
-        hint = error->status == OP_PROCESS_GONE ? "it ended before or while it was looked at; try again while it runs"
-                                                : "try again; see 'outpace --help' for what is possible";
+        hint = error->status == OP_PROCESS_GONE
+                   ? "it ended before or while it was looked at; try again while it runs"
+                   : "try again; see 'outpace --help' for what is possible";
     }
     op_buffer line;
     op_buffer_init(&line);

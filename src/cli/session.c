@@ -25,12 +25,12 @@ typedef struct {
     op_session *session;
     const op_export_format *format;
     op_launch launch;
-    op_store *store;                // open, or NULL
-    char store_path[PATH_MAX];      // the profile file that is written while recording
-    char aside_path[PATH_MAX];      // where the file that stood there waits; "" where none did
+    op_store *store;             // open, or NULL
+    char store_path[PATH_MAX];   // the profile file that is written while recording
+    char aside_path[PATH_MAX];   // where the file that stood there waits; "" where none did
 } recording;
 
-// --- names ------------------------------------------------------------------------------------------------------------
+// --- names -------------------------------------------------------------------------------------------------
 
 static op_status too_long(op_error *error)
 {
@@ -39,7 +39,8 @@ static op_status too_long(op_error *error)
 }
 
 // outpace-PID-TIME with the first ending of the format, in the current folder.
-static op_status make_default_path(const op_export_format *format, pid_t pid, char *out, size_t size, op_error *error)
+static op_status make_default_path(const op_export_format *format, pid_t pid, char *out, size_t size,
+                                   op_error *error)
 {
     time_t now = time(NULL);
     struct tm local;
@@ -58,7 +59,8 @@ static op_status make_store_path(recording *work, op_error *error)
     const char *ending = work->format->write != NULL ? part_ending : "";
     char name[PATH_MAX];
     if (op_output_is_device(path)) {   // nothing can be put beside a device
-        op_status status = make_default_path(op_export_find("outpace"), work->session->pid, name, sizeof name, error);
+        op_status status = make_default_path(op_export_find("outpace"), work->session->pid, name, sizeof name,
+                                             error);
         if (status != OP_OK) {
             return status;
         }
@@ -69,7 +71,26 @@ static op_status make_store_path(recording *work, op_error *error)
     return length > 0 && (size_t)length < sizeof work->store_path ? OP_OK : too_long(error);
 }
 
-// --- the profile file while recording ---------------------------------------------------------------------------------
+// --- the profile file while recording ----------------------------------------------------------------------
+
+// Moves a profile file with what SQLite keeps beside it, where there is any; `to` NULL: removes them. False: the
+// file itself stayed.
+static bool move_store(const char *from, const char *to)
+{
+    static const char *const parts[] = {"", "-wal", "-shm"};
+    bool moved = false;
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        char source[PATH_MAX + 8], target[PATH_MAX + 8];
+        snprintf(source, sizeof source, "%s%s", from, parts[i]);
+        snprintf(target, sizeof target, "%s%s", to != NULL ? to : "", parts[i]);
+        bool done = (to != NULL ? rename(source, target) : unlink(source)) == 0;
+        moved = i == 0 ? done : moved;
+        if (!moved) {
+            return false;
+        }
+    }
+    return true;
+}
 
 // An old file waits under another name until the recording has something to replace it with.
 static op_status open_store(recording *work, op_error *error)
@@ -81,12 +102,13 @@ static op_status open_store(recording *work, op_error *error)
     struct stat info;
     work->aside_path[0] = '\0';
     if (lstat(work->store_path, &info) == 0 && S_ISREG(info.st_mode)) {
-        int length = snprintf(work->aside_path, sizeof work->aside_path, "%s.%d.old", work->store_path, (int)getpid());
+        int length = snprintf(work->aside_path, sizeof work->aside_path, "%s.%d.old", work->store_path,
+                              (int)getpid());
         if (length < 0 || (size_t)length >= sizeof work->aside_path) {
             work->aside_path[0] = '\0';
             return too_long(error);
         }
-        if (rename(work->store_path, work->aside_path) != 0) {
+        if (!move_store(work->store_path, work->aside_path)) {
             work->aside_path[0] = '\0';
             return op_error_set(error, OP_NO_OUTPUT, "'%.300s' cannot be replaced: %s", work->store_path,
                                 strerror(errno));
@@ -94,7 +116,7 @@ static op_status open_store(recording *work, op_error *error)
     }
     status = op_store_create(work->store_path, work->session->profile, &work->store, error);
     if (status != OP_OK && work->aside_path[0] != '\0') {
-        rename(work->aside_path, work->store_path);
+        move_store(work->aside_path, work->store_path);
     }
     return status;
 }
@@ -105,7 +127,7 @@ static void discard_store(recording *work)
         op_store_discard(work->store);
         work->store = NULL;
         if (work->aside_path[0] != '\0') {
-            rename(work->aside_path, work->store_path);
+            move_store(work->aside_path, work->store_path);
         }
     }
 }
@@ -115,12 +137,12 @@ static op_status close_store(recording *work, op_error *error)
     op_status status = op_store_close(work->store, error);
     work->store = NULL;
     if (work->aside_path[0] != '\0') {
-        unlink(work->aside_path);
+        move_store(work->aside_path, NULL);
     }
     return status;
 }
 
-// --- recording --------------------------------------------------------------------------------------------------------
+// --- recording ---------------------------------------------------------------------------------------------
 
 static op_status prepare(recording *work, op_error *error)
 {
@@ -220,9 +242,9 @@ static op_status finish_output(recording *work, op_error *error)
         op_error_set(error, OP_NOTHING_MEASURED,
                      session->launched ? "nothing was measured: the program ran no Python, or too short"
                                        : "nothing was measured");
-        if (!session->launched) {
-            op_error_hint(error, "its threads may all be idle (--idle keeps them); or give it more time");
-        }
+        op_error_hint(error, "%s",
+                      session->launched ? "give a program that runs Python for longer, or a higher rate with -r"
+                                        : "its threads may all be idle (--idle keeps them); or give it more time");
         return OP_NOTHING_MEASURED;
     }
     if (work->format->write == NULL) {
@@ -260,7 +282,8 @@ op_status op_session_record(const op_flags *flags, op_session *session, op_error
     }
     op_signals_start(launches);
     status = op_profile_new(&session->profile);
-    status = status == OP_OK ? describe_run(&work, error) : op_error_set(error, status, "%s", op_status_text(status));
+    status = status == OP_OK ? describe_run(&work, error)
+                             : op_error_set(error, status, "%s", op_status_text(status));
     if (status != OP_OK) {
         session->launched = false;
         goto done;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // What Ctrl-C, SIGTERM and SIGHUP do while a recording runs.
 //   attached: they end the recording; the process that is watched hears nothing.
-//   launched: Ctrl-C reaches the program through the terminal, and the recording goes on until it ends; the second one
-//   ends the recording. Signals that were sent to us alone are passed on to the program.
+//   launched: Ctrl-C reaches the program through the terminal, and the recording goes on until it ends; the second
+//   one ends the recording. Signals that were sent to us alone are passed on to the program.
 #ifndef OP_CLI_SIGNALS_H
 #define OP_CLI_SIGNALS_H
 

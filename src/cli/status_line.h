@@ -8,13 +8,13 @@
 #include "sample/record.h"
 
 typedef struct {
-    bool shown;          // whether to draw at all
+    bool shown;   // whether to draw at all
     bool drawn;
-    int64_t next_ns;     // drawn again from then on
+    int64_t next_ns;   // drawn again from then on
 } op_status_line;
 
-// Drawn where stderr is a terminal that `shares_terminal` leaves to us: a program that we started and that prints to the
-// same terminal would be torn by it.
+// Drawn where stderr is a terminal that `shares_terminal` leaves to us: a program that we started and that prints
+// to the same terminal would be torn by it.
 void op_status_line_init(op_status_line *line, bool shares_terminal);
 void op_status_line_progress(void *line, const op_record_stats *stats);   // op_record_options.progress
 void op_status_line_end(op_status_line *line);                            // clears it

@@ -6,9 +6,9 @@
 #include <stddef.h>
 
 typedef struct {
-    const char *typed;     // borrowed
+    const char *typed;   // borrowed
     size_t length;
-    const char *best;      // NULL: none is near enough
+    const char *best;   // NULL: none is near enough
     size_t best_distance;
 } op_suggestion;
 

@@ -21,7 +21,8 @@ static bool is_utf8(void)
     return false;
 }
 
-op_status op_table_view_add(const op_profile *profile, const op_flags *flags, int fd, op_buffer *out, op_error *error)
+op_status op_table_view_add(const op_profile *profile, const op_flags *flags, int fd, op_buffer *out,
+                            op_error *error)
 {
     op_table_options options = {
         .by_total = flags->sort == OP_SORT_TOTAL,

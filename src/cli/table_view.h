@@ -6,7 +6,7 @@
 #include "cli/flags.h"
 
 // Adds the table as `fd` can show it (colour, columns, letters); -1: a plain file.
-op_status op_table_view_add(const op_profile *profile, const op_flags *flags, int fd, op_buffer *out, op_error *error)
-    OP_MUST_CHECK;
+op_status op_table_view_add(const op_profile *profile, const op_flags *flags, int fd, op_buffer *out,
+                            op_error *error) OP_MUST_CHECK;
 
 #endif

@@ -20,7 +20,8 @@ static op_status keep_thread(op_profile **profile, const char *name, op_error *e
     }
     if (op_profile_total_samples(kept) == 0) {
         op_error_set(error, OP_USAGE, "no samples of a thread '%.200s'", name);
-        op_string first = op_profile_text(*profile, (*profile)->threads.count > 0 ? (*profile)->threads.items[0].name : 0);
+        op_string first = op_profile_text(*profile,
+                                          (*profile)->threads.count > 0 ? (*profile)->threads.items[0].name : 0);
         op_error_hint(error, "names are exact, for example --thread '%.100s'; -t -f collapsed shows them all",
                       first.text);
         op_profile_free(kept);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Code objects. They can be freed, and others made in their place, while they are read: what was read counts only
-// where the identity is the same before and after. All pointers in it keep their objects alive, so equal pointers at
-// both ends mean that the names between belong together.
+// where the identity is the same before and after. All pointers in it keep their objects alive, so equal pointers
+// at both ends mean that the names between belong together.
 #include "cpython/code.h"
 
 #include <string.h>
@@ -14,10 +14,11 @@ enum { CODE_COPY_BYTES = 512 };
 // The part of a PyCodeObject that holds all fields below; 0: the layout cannot be.
 static size_t code_copy_bytes(const op_layout *layout)
 {
-    const int32_t needed[] = {layout->object_type, layout->code_name, layout->code_filename, layout->code_linetable,
-                              layout->code_consts, layout->code_names};
-    const int32_t optional[] = {layout->code_qualname, layout->code_firstlineno, layout->code_version,
-                                layout->code_framesize, layout->code_flags, layout->var_size};
+    const int32_t needed[] = {layout->object_type,    layout->code_name,   layout->code_filename,
+                              layout->code_linetable, layout->code_consts, layout->code_names};
+    const int32_t optional[] = {layout->code_qualname,    layout->code_firstlineno, layout->code_version,
+                                layout->code_framesize,   layout->code_flags,       layout->var_size,
+                                layout->code_nlocalsplus, layout->code_stacksize};
     size_t bytes = 16;
     for (size_t i = 0; i < sizeof needed / sizeof *needed; i++) {
         if (!op_field_fits(needed[i], 8, CODE_COPY_BYTES))
@@ -93,6 +94,11 @@ op_status op_code_identity_read(op_runtime *runtime, op_addr address, op_code_id
     status = check_type(runtime, result.type);
     if (status != OP_OK)
         return status;
+    // 3.11 does not keep the size: _PyFrame_Push adds up the same.
+    if (layout->minor == 11)
+        result.framesize_words = optional_u32(copy, layout->code_nlocalsplus) +
+                                 optional_u32(copy, layout->code_stacksize) +
+                                 (uint32_t)layout->iframe_localsplus / 8;
     if (layout->minor >= 11) {
         if (!op_field_fits(layout->var_size, 8, CODE_COPY_BYTES))
             return OP_BAD_DATA;

@@ -22,8 +22,8 @@ typedef struct {
 typedef struct {
     op_addr address;
     op_code_identity identity;
-    char *name;             // owned, UTF-8: the qualified name on 3.11+
-    char *file;             // owned, UTF-8
+    char *name;   // owned, UTF-8: the qualified name on 3.11+
+    char *file;   // owned, UTF-8
     size_t name_bytes, file_bytes;
     unsigned char *lines;   // owned: raw line table
     size_t line_bytes;
@@ -33,12 +33,15 @@ typedef struct {
 // The fixed part of a code object: one read. BAD_DATA where no code object can lie there.
 op_status op_code_identity_read(op_runtime *runtime, op_addr address, op_code_identity *identity) OP_MUST_CHECK;
 bool op_code_identity_equal(const op_code_identity *a, const op_code_identity *b);
-// Names and line table; the identity is read again behind them and must be equal (else BAD_DATA). op_code_fini frees.
+// Names and line table; the identity is read again behind them and must be equal (else BAD_DATA). op_code_fini
+// frees.
 op_status op_code_read(op_runtime *runtime, op_addr address, op_code *code) OP_MUST_CHECK;
 void op_code_fini(op_code *code);
-// The line of the instruction at byte offset `lasti` from the first instruction; 0: none. Never reads outside the table.
+// The line of the instruction at byte offset `lasti` from the first instruction; 0: none. Never reads outside
+// the table.
 uint32_t op_code_line(const op_code *code, int64_t lasti);
 // The same on a raw table (lnotab for 3.8/3.9, linetable of 3.10, location table of 3.11+).
-uint32_t op_line_table_find(int minor, const unsigned char *table, size_t bytes, uint32_t first_line, int64_t lasti);
+uint32_t op_line_table_find(int minor, const unsigned char *table, size_t bytes, uint32_t first_line,
+                            int64_t lasti);
 
 #endif

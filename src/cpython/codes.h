@@ -16,6 +16,7 @@ enum {
     OP_CODES_MAX = 4 << 20,             // entries of one process
     OP_CODES_RECYCLED_MAX = 1 << 16,    // addresses known to be used again and again
     OP_SITE_FRESH_NS = 10 * 1000 * 1000,   // a site that is older is read again before a frame is cut by it
+    OP_SITE_STALE_NS = 1000 * 1000 * 1000, // a site that is older is read again in any case
     OP_CODE_YOUNG_NS = 100 * 1000 * 1000,  // a code object seen for the first time so lately may be a short-lived one
     OP_CODE_YOUNG_CHECK_NS = 200 * 1000,   // and is checked at its next sight where the last check is so old
 };

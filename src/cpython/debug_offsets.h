@@ -18,9 +18,10 @@ typedef struct {
 
 // Reads the head only: BAD_DATA where there is no cookie.
 op_status op_debug_offsets_head(op_memory_reader *memory, op_addr runtime, op_debug_offsets *offsets) OP_MUST_CHECK;
-// Reads and checks all, and lays them over `layout` (whose minor says which struct to expect) where all are plausible.
+// Reads and checks all, and lays them over `layout` (whose minor says which struct to expect) where all are
+// plausible.
 // OK with valid = false where they are not: then nothing was changed.
-op_status op_debug_offsets_apply(op_memory_reader *memory, op_addr runtime, op_layout *layout, op_debug_offsets *offsets)
-    OP_MUST_CHECK;
+op_status op_debug_offsets_apply(op_memory_reader *memory, op_addr runtime, op_layout *layout,
+                                 op_debug_offsets *offsets) OP_MUST_CHECK;
 
 #endif

@@ -11,7 +11,9 @@
 
 enum {
     KEYS_HEAD_BYTES = 64,
-    KIND_GENERAL = 0, KIND_UNICODE = 1, KIND_SPLIT = 2,   // dk_kind, 3.11+
+    KIND_GENERAL = 0,
+    KIND_UNICODE = 1,
+    KIND_SPLIT = 2,             // dk_kind, 3.11+
     GENERAL_ENTRY_BYTES = 24,   // hash, key, value
     UNICODE_ENTRY_BYTES = 16,   // key, value
     MAX_LOG2_SIZE = 24,
@@ -34,7 +36,8 @@ static op_status start_at_keys(op_runtime *runtime, op_addr keys, op_addr values
     if (status != OP_OK)
         return status;
     if (op_field_fits(layout->keys_log2_size, 1, sizeof head)) {
-        if (!op_field_fits(layout->keys_log2_index_bytes, 1, sizeof head) || !op_field_fits(layout->keys_kind, 1, sizeof head))
+        if (!op_field_fits(layout->keys_log2_index_bytes, 1, sizeof head) ||
+            !op_field_fits(layout->keys_kind, 1, sizeof head))
             return OP_BAD_DATA;
         unsigned log2_size = head[layout->keys_log2_size], log2_bytes = head[layout->keys_log2_index_bytes];
         unsigned kind = head[layout->keys_kind];
@@ -181,7 +184,8 @@ static op_status find_managed(op_runtime *runtime, op_addr object, op_addr type,
             return op_dict_find(runtime, word, name, value);
         if (!(flags & FLAG_INLINE_VALUES) || runtime->layout.type_basicsize < 0)
             return OP_NO_FILE;
-        status = op_memory_read(runtime->memory, op_field_at(type, runtime->layout.type_basicsize), &basic_bytes, 8);
+        status = op_memory_read(runtime->memory, op_field_at(type, runtime->layout.type_basicsize), &basic_bytes,
+                                8);
         if (status != OP_OK)
             return status;
         if (basic_bytes < 16 || basic_bytes > 1 << 20)

@@ -13,7 +13,7 @@ typedef struct {
     op_addr entries, values;   // values: 0 where each entry has its own
     size_t entry_bytes, key_offset, value_offset;
     uint64_t next, count;
-    unsigned char copy[1536];  // entries [copied_from, copied_to)
+    unsigned char copy[1536];   // entries [copied_from, copied_to)
     uint64_t copied_from, copied_to;
 } op_dict_walk;
 

@@ -44,14 +44,16 @@ static inline op_addr op_field_at(op_addr base, int32_t offset)
 }
 
 // Reads the pointer at base + offset. BAD_DATA where this version has no such field.
-static inline OP_MUST_CHECK op_status op_field_read_addr(op_memory_reader *memory, op_addr base, int32_t offset, op_addr *out)
+static inline OP_MUST_CHECK op_status op_field_read_addr(op_memory_reader *memory, op_addr base, int32_t offset,
+                                                         op_addr *out)
 {
     if (offset == OP_LAYOUT_NONE)
         return OP_BAD_DATA;
     return op_memory_read_addr(memory, op_field_at(base, offset), out);
 }
 
-static inline OP_MUST_CHECK op_status op_field_read_i32(op_memory_reader *memory, op_addr base, int32_t offset, int32_t *out)
+static inline OP_MUST_CHECK op_status op_field_read_i32(op_memory_reader *memory, op_addr base, int32_t offset,
+                                                        int32_t *out)
 {
     if (offset == OP_LAYOUT_NONE)
         return OP_BAD_DATA;

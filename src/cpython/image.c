@@ -18,7 +18,7 @@ typedef struct {
 struct op_image {
     op_memory_reader reader;   // first: a reader of it is the image
     op_image_header header;
-    unsigned char *bytes;      // owned: inflated
+    unsigned char *bytes;   // owned: inflated
     OP_VECTOR(image_block) blocks;
 };
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
-// A recorded memory image: the pieces of a Python process that were read while it was looked at, so that each version
-// can be tested without its interpreter. Not a format for users: it may change.
+// A recorded memory image: the pieces of a Python process that were read while it was looked at, so that each
+// version can be tested without its interpreter. Not a format for users: it may change.
 //
 // The file, little-endian: the magic "OPIMAGE\0", u32 format, u32 PY_VERSION_HEX, u64 address of _PyRuntime,
-// u64 bytes of the blocks; then, compressed by zlib, the blocks, ascending and apart: u64 address, u64 bytes, the bytes.
+// u64 bytes of the blocks; then, compressed by zlib, the blocks, ascending and apart: u64 address, u64 bytes, and
+// the bytes.
 #ifndef OP_CPYTHON_IMAGE_H
 #define OP_CPYTHON_IMAGE_H
 
@@ -12,7 +13,7 @@
 enum {
     OP_IMAGE_FORMAT = 1,
     OP_IMAGE_MAX_FILE_BYTES = 16 << 20,
-    OP_IMAGE_MAX_BYTES = 64 << 20,    // of its blocks
+    OP_IMAGE_MAX_BYTES = 64 << 20,   // of its blocks
     OP_IMAGE_MAX_BLOCKS = 1 << 16,
 };
 

@@ -24,7 +24,7 @@ typedef struct {
 struct op_image_recorder {
     op_memory_reader reader;   // first: a reader of it is the recorder
     op_memory_reader *live;
-    op_map by_address;         // -> index in pieces
+    op_map by_address;   // -> index in pieces
     OP_VECTOR(piece) pieces;
 };
 
@@ -133,7 +133,8 @@ static op_status index_pieces(op_image_recorder *recorder)
 {
     op_map_reset(&recorder->by_address);
     for (size_t i = 0; i < recorder->pieces.count; i++) {
-        uint32_t *index = op_map_add(&recorder->by_address, (op_map_key){.low = recorder->pieces.items[i].address}, NULL);
+        uint32_t *index = op_map_add(&recorder->by_address, (op_map_key){.low = recorder->pieces.items[i].address},
+                                     NULL);
         if (!index)
             return OP_NO_MEMORY;
         *index = (uint32_t)i;
@@ -157,8 +158,11 @@ op_status op_image_recorder_write(op_image_recorder *recorder, const op_runtime 
         status = op_error_set(error, OP_NO_MEMORY, "out of memory");
         goto done;
     }
-    op_image_header header = {.magic = OP_IMAGE_MAGIC, .format = OP_IMAGE_FORMAT, .hex_version = runtime->hex_version,
-                              .runtime = runtime->address.value, .block_bytes = blocks.size};
+    op_image_header header = {.magic = OP_IMAGE_MAGIC,
+                              .format = OP_IMAGE_FORMAT,
+                              .hex_version = runtime->hex_version,
+                              .runtime = runtime->address.value,
+                              .block_bytes = blocks.size};
     file = fopen(path, "wbe");
     if (!file || fwrite(&header, sizeof header, 1, file) != 1 || fwrite(packed, packed_bytes, 1, file) != 1 ||
         fflush(file) != 0)

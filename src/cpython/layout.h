@@ -61,8 +61,9 @@
     X(module_dict)               /* PyModuleObject.md_dict */                                                  \
     X(heap_type_cached_keys)     /* 3.11+: ht_cached_keys */                                                   \
     X(managed_dict)              /* 3.11+: offset from the object of its managed dict pointer (negative: as int32) */ \
-    X(managed_values)            /* 3.11: offset from the object of its pointer to values (negative); 3.12 keeps it, plus 1, in managed_dict */ \
-    X(inline_values)             /* 3.13: offset of the inline values; 3.14+: the same, to be added to type_basicsize */ \
+    X(managed_values)            /* 3.11: offset from the object of its pointer to values (negative). 3.12 keeps    \
+                                    that pointer, less 1, in managed_dict */                                       \
+    X(inline_values)             /* 3.13: offset from the object; 3.14+: to be added to its type's basicsize */     \
     X(values_first)              /* 3.11+: offset of values[0] in PyDictValues */
 
 enum { OP_LAYOUT_NONE = INT32_MIN };
@@ -83,15 +84,18 @@ enum {
     OP_OPCODE_RESUMES = 4,    // can resume a generator inline (SEND, FOR_ITER and their GEN forms)
     OP_OPCODE_VERSIONED = 8,  // guards a function version in its inline cache: see version_cache
     OP_OPCODE_EXTENDED = 16,  // EXTENDED_ARG
-    OP_OPCODE_INTERRUPTIBLE = 32,  // enters only through a dropped object (__del__, weakref callback, closed generator), a
-                                   // signal handler, a pending call or a collection: rare, but any kind of code can follow
-    OP_OPCODE_SIBLING = 64,   // generic form that PUSHES or RESUMES not by itself but in a specialised form: a frame waits in
-                              // that one, and a deeper call has written the generic one over it meanwhile
+    // Enters only through a dropped object (__del__, weakref callback, closed generator), a signal handler, a pending
+    // call or a collection: rare, but any code can follow.
+    OP_OPCODE_INTERRUPTIBLE = 32,
+    // Generic form that PUSHES or RESUMES not by itself but in a specialised form: a frame can wait in that one while a
+    // deeper call writes the generic one over it.
+    OP_OPCODE_SIBLING = 64,
 };
 typedef struct {
     int minor;
     uint8_t flags[256];          // OP_OPCODE_*
     uint8_t caches[256];         // inline cache entries (2 bytes each) behind the instruction, for specialised opcodes too
+                                 // (0 for INSTRUMENTED_LINE and _INSTRUCTION: what they hide is kept elsewhere)
     uint8_t version_cache[256];  // where VERSIONED: index in 2-byte units behind the opcode word of the low half of the u32
                                  // function version
     uint8_t deopt[256];          // the generic opcode

@@ -9,8 +9,10 @@
 
 enum {
     NO_LINE_3_10 = -128,
-    KIND_ONE_LINE_0 = 10,     // 10..12: line + 0..2, columns in two more bytes
-    KIND_NO_COLUMNS = 13, KIND_LONG = 14, KIND_NONE = 15,
+    KIND_ONE_LINE_0 = 10,   // 10..12: line + 0..2, columns in two more bytes
+    KIND_NO_COLUMNS = 13,
+    KIND_LONG = 14,
+    KIND_NONE = 15,
     CODE_UNIT_BYTES = 2,
 };
 

@@ -7,7 +7,7 @@
 #include "cpython/fields.h"
 
 enum {
-    HEAD_BYTES = 128,         // covers the head of str, bytes and int in every version
+    HEAD_BYTES = 128,   // covers the head of str, bytes and int in every version
     MAX_UNICODE_LENGTH = 1 << 24,
     DIGIT_BITS = 30,          // of a digit of an int
     TYPE_NAME_BYTES = 16,     // of a type's name that we compare
@@ -45,8 +45,8 @@ op_status op_type_is_named(op_runtime *runtime, op_addr type, const char *name, 
 
 typedef struct {
     op_addr data;
-    size_t length;       // code points
-    unsigned width;      // bytes each: 1, 2 or 4
+    size_t length;    // code points
+    unsigned width;   // bytes each: 1, 2 or 4
     bool ascii;
 } unicode_head;
 

@@ -9,7 +9,8 @@
 op_status op_object_type(op_runtime *runtime, op_addr object, op_addr *type) OP_MUST_CHECK;
 // Whether the type's name is `name` ("code", "str").
 op_status op_type_is_named(op_runtime *runtime, op_addr type, const char *name, bool *equal) OP_MUST_CHECK;
-// Appends the text of a str as UTF-8, at most `max_bytes` of it (cut between code points). Lone surrogates become U+FFFD.
+// Appends the text of a str as UTF-8, at most `max_bytes` of it (cut between code points). Lone surrogates
+// become U+FFFD.
 op_status op_unicode_read(op_runtime *runtime, op_addr text, size_t max_bytes, op_buffer *out) OP_MUST_CHECK;
 // Whether a str is the ASCII text `expected`: without a copy of longer ones.
 op_status op_unicode_is(op_runtime *runtime, op_addr text, const char *expected, bool *equal) OP_MUST_CHECK;

@@ -61,8 +61,9 @@ uint32_t op_version_of_symbol(const op_elf_file *elf)
 static uint32_t read_version(const char **at, const char *end)
 {
     unsigned major, minor, patch, level = 0xf, serial = 0;
-    if (!read_number(at, end, &major) || major != 3 || *at == end || *(*at)++ != '.' || !read_number(at, end, &minor) ||
-        *at == end || *(*at)++ != '.' || !read_number(at, end, &patch) || minor > 99 || patch > 99)
+    if (!read_number(at, end, &major) || major != 3 || *at == end || *(*at)++ != '.' ||
+        !read_number(at, end, &minor) || *at == end || *(*at)++ != '.' || !read_number(at, end, &patch) ||
+        minor > 99 || patch > 99)
         return 0;
     if (*at < end && (**at == 'a' || **at == 'b' || **at == 'r')) {
         level = **at == 'a' ? 0xa : **at == 'b' ? 0xb : 0xc;
@@ -77,8 +78,8 @@ static uint32_t read_version(const char **at, const char *end)
     return 3u << 24 | minor << 16 | patch << 8 | level << 4 | serial;
 }
 
-size_t op_version_of_bytes(const unsigned char *bytes, size_t count, char end_byte, uint32_t found[OP_VERSION_MAX_FOUND],
-                           size_t found_count)
+size_t op_version_of_bytes(const unsigned char *bytes, size_t count, char end_byte,
+                           uint32_t found[OP_VERSION_MAX_FOUND], size_t found_count)
 {
     static const char start[] = {'\0', '3', '.'};
     const unsigned char *at = bytes, *last = bytes + count;
@@ -113,7 +114,8 @@ void op_version_text(uint32_t hex, char *out)
     unsigned level = hex >> 4 & 0xf;
     const char *mark = level == 0xa ? "a" : level == 0xb ? "b" : level == 0xc ? "rc" : "";
     if (mark[0])
-        snprintf(out, OP_VERSION_TEXT_BYTES, "%u.%u.%u%s%u", hex >> 24, hex >> 16 & 0xff, hex >> 8 & 0xff, mark, hex & 0xf);
+        snprintf(out, OP_VERSION_TEXT_BYTES, "%u.%u.%u%s%u", hex >> 24, hex >> 16 & 0xff, hex >> 8 & 0xff, mark,
+                 hex & 0xf);
     else
         snprintf(out, OP_VERSION_TEXT_BYTES, "%u.%u.%u", hex >> 24, hex >> 16 & 0xff, hex >> 8 & 0xff);
 }

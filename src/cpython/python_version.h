@@ -9,9 +9,18 @@
 
 enum { OP_VERSION_TEXT_BYTES = 24, OP_VERSION_MAX_FOUND = 8 };
 
-static inline int op_version_major(uint32_t hex) { return (int)(hex >> 24); }
-static inline int op_version_minor(uint32_t hex) { return (int)(hex >> 16 & 0xff); }
-static inline int op_version_patch(uint32_t hex) { return (int)(hex >> 8 & 0xff); }
+static inline int op_version_major(uint32_t hex)
+{
+    return (int)(hex >> 24);
+}
+static inline int op_version_minor(uint32_t hex)
+{
+    return (int)(hex >> 16 & 0xff);
+}
+static inline int op_version_patch(uint32_t hex)
+{
+    return (int)(hex >> 8 & 0xff);
+}
 
 // From a path like ".../libpython3.9.so.1.0" or ".../python3.10": false where it names no version with a minor.
 bool op_version_of_path(const char *path, int *major, int *minor);
@@ -22,8 +31,8 @@ uint32_t op_version_of_symbol(const op_elf_file *elf);
 // Texts like "3.9.18" that stand alone in .rodata, as versions without doubles. Returns how many.
 size_t op_version_of_rodata(const op_elf_file *elf, uint32_t found[OP_VERSION_MAX_FOUND]);
 // The same on any bytes; `end_byte` is what must follow the text: '\0', or ' ' for the text of Py_GetVersion.
-size_t op_version_of_bytes(const unsigned char *bytes, size_t count, char end_byte, uint32_t found[OP_VERSION_MAX_FOUND],
-                           size_t found_count);
+size_t op_version_of_bytes(const unsigned char *bytes, size_t count, char end_byte,
+                           uint32_t found[OP_VERSION_MAX_FOUND], size_t found_count);
 // "3.13.0", "3.15.0b2". Writes at most OP_VERSION_TEXT_BYTES.
 void op_version_text(uint32_t hex, char *out);
 

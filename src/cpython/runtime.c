@@ -12,12 +12,13 @@
 #include "cpython/thread_id.h"
 
 enum {
-    THREAD_COPY_BYTES = 1024,   // covers all fields of PyThreadState that are wanted, in every version
-    MAIN_BEHIND_HEAD = 8,       // _PyRuntimeState.interpreters.main follows .head in 3.8 to 3.15
-    PTHREAD_TID_X86_64 = 0x2d0, // glibc's struct pthread, all releases since 2.4
+    THREAD_COPY_BYTES = 1024,     // covers all fields of PyThreadState that are wanted, in every version
+    MAIN_BEHIND_HEAD = 8,         // _PyRuntimeState.interpreters.main follows .head in 3.8 to 3.15
+    PTHREAD_TID_X86_64 = 0x2d0,   // glibc's struct pthread, all releases since 2.4
 };
 
-// Accepts the runtime only where the main interpreter's newest thread points back to it. NOT_PYTHON: not (or not yet).
+// Accepts the runtime only where the main interpreter's newest thread points back to it. NOT_PYTHON: not, or
+// not yet.
 static op_status check_interpreter(op_runtime *runtime)
 {
     const op_layout *layout = &runtime->layout;
@@ -52,7 +53,8 @@ static op_status use_debug_offsets(op_runtime *runtime, op_error *error)
     op_debug_offsets offsets = {0};
     op_status status = op_debug_offsets_head(runtime->memory, runtime->address, &offsets);
     if (status == OP_OK && offsets.free_threaded)
-        return op_error_set(error, OP_FREE_THREADED, "this is a free-threaded build of CPython 3.%d", runtime->minor);
+        return op_error_set(error, OP_FREE_THREADED, "this is a free-threaded build of CPython 3.%d",
+                            runtime->minor);
     if (status == OP_OK)
         status = op_debug_offsets_apply(runtime->memory, runtime->address, &runtime->layout, &offsets);
     if (status == OP_BAD_DATA)
@@ -80,8 +82,15 @@ op_status op_runtime_at(op_memory_reader *memory, op_addr address, int minor, in
         return OP_UNKNOWN_VERSION;
     }
     op_runtime result = {
-        .memory = memory, .address = address, .layout = *layout, .opcodes = op_opcodes_find(minor), .major = 3,
-        .minor = minor, .patch = patch, .layout_assumed = !exact, .pthread_tid_offset = OP_LAYOUT_NONE,
+        .memory = memory,
+        .address = address,
+        .layout = *layout,
+        .opcodes = op_opcodes_find(minor),
+        .major = 3,
+        .minor = minor,
+        .patch = patch,
+        .layout_assumed = !exact,
+        .pthread_tid_offset = OP_LAYOUT_NONE,
         .hex_version = 3u << 24 | (uint32_t)minor << 16 | (uint32_t)patch << 8 | 0xf0,
     };
     op_status status = OP_OK;
@@ -104,8 +113,12 @@ op_status op_runtime_at(op_memory_reader *memory, op_addr address, int minor, in
 // The part of a PyThreadState that holds all fields below, checked once against the layout.
 static size_t thread_copy_bytes(const op_layout *layout)
 {
-    const int32_t wanted[] = {layout->thread_prev, layout->thread_next, layout->thread_interp, layout->thread_thread_id,
-                              layout->thread_native_thread_id, layout->thread_holds_gil};
+    const int32_t wanted[] = {layout->thread_prev,
+                              layout->thread_next,
+                              layout->thread_interp,
+                              layout->thread_thread_id,
+                              layout->thread_native_thread_id,
+                              layout->thread_holds_gil};
     size_t bytes = 0;
     for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
         if (wanted[i] == OP_LAYOUT_NONE)
@@ -121,7 +134,7 @@ static size_t thread_copy_bytes(const op_layout *layout)
 typedef struct {
     op_python_thread *threads;
     size_t max, count;
-    size_t seen;         // over all interpreters, also those beyond max
+    size_t seen;   // over all interpreters, also those beyond max
     size_t copy_bytes;
 } thread_list;
 
@@ -180,8 +193,8 @@ op_status op_runtime_threads(op_runtime *runtime, op_python_thread *threads, siz
     op_addr interpreter, finalizing = {0};
     if (list.copy_bytes == 0)
         return OP_BAD_DATA;
-    op_status status =
-        op_field_read_addr(memory, runtime->address, layout->runtime_interpreters_head, &interpreter);
+    op_status status = op_field_read_addr(memory, runtime->address, layout->runtime_interpreters_head,
+                                          &interpreter);
     if (status == OP_OK && layout->runtime_finalizing != OP_LAYOUT_NONE) {
         status = op_field_read_addr(memory, runtime->address, layout->runtime_finalizing, &finalizing);
         runtime->is_finalizing = status == OP_OK && !op_addr_is_null(finalizing);
@@ -230,7 +243,8 @@ op_status op_runtime_is_collecting(op_runtime *runtime, op_addr interpreter, boo
     int32_t found;
     op_status status = layout->interp_gc_collecting != OP_LAYOUT_NONE
                            ? op_field_read_i32(runtime->memory, interpreter, layout->interp_gc_collecting, &found)
-                           : op_field_read_i32(runtime->memory, runtime->address, layout->runtime_gc_collecting, &found);
+                           : op_field_read_i32(runtime->memory, runtime->address, layout->runtime_gc_collecting,
+                                               &found);
     if (status == OP_OK)
         *collecting = found != 0;
     return status;

@@ -15,9 +15,9 @@
 #include "process/process.h"
 
 enum {
-    MAX_MODULES = 512,          // files that are looked into
+    MAX_MODULES = 512,   // files that are looked into
     MAX_PATH_BYTES = 4096,
-    STARTING_SECONDS = 5,       // a Python without a runtime that is younger is believed to be starting
+    STARTING_SECONDS = 5,   // a Python without a runtime that is younger is believed to be starting
 };
 
 typedef enum { RANK_EXECUTABLE, RANK_PYTHON, RANK_OTHER, RANK_COUNT } module_rank;
@@ -32,9 +32,9 @@ typedef struct {
     op_maps maps;
     python_module modules[MAX_MODULES];
     size_t count;
-    op_runtime *runtime;    // the result
-    bool located;           // a place was found, but nothing runs there (yet)
-    op_status refused;      // a Python that we do not support, told by `refusal`
+    op_runtime *runtime;   // the result
+    bool located;          // a place was found, but nothing runs there (yet)
+    op_status refused;     // a Python that we do not support, told by `refusal`
     op_error refusal;
 } runtime_finder;
 

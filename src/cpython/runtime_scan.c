@@ -12,7 +12,8 @@ enum {
     MAX_VALIDATIONS = 4096,   // pairs of pointers that are followed
 };
 
-// Calls `look` on the writable memory of the module at `path`, .bss included, piece by piece, until it returns false.
+// Calls `look` on the writable memory of the module at `path`, .bss included, piece by piece, until it
+// returns false.
 // `skip` bytes at the start of a piece were already there in the one before.
 typedef struct {
     op_memory_reader *memory;
@@ -87,7 +88,8 @@ static bool look_for_cookie(memory_scan *scan, op_addr at, const unsigned char *
     return true;
 }
 
-size_t op_scan_cookies(op_memory_reader *memory, const op_maps *maps, const char *path, op_addr found[OP_SCAN_MAX_FOUND])
+size_t op_scan_cookies(op_memory_reader *memory, const op_maps *maps, const char *path,
+                       op_addr found[OP_SCAN_MAX_FOUND])
 {
     memory_scan scan = {.memory = memory, .maps = maps, .found = found};
     scan_module(&scan, look_for_cookie, path);
@@ -125,8 +127,8 @@ static bool look_for_interpreter(memory_scan *scan, op_addr at, const unsigned c
     return true;
 }
 
-size_t op_scan_interpreters(op_memory_reader *memory, const op_maps *maps, const char *path, const op_layout *layout,
-                            op_addr found[OP_SCAN_MAX_FOUND])
+size_t op_scan_interpreters(op_memory_reader *memory, const op_maps *maps, const char *path,
+                            const op_layout *layout, op_addr found[OP_SCAN_MAX_FOUND])
 {
     memory_scan scan = {.memory = memory, .maps = maps, .layout = layout, .found = found};
     if (layout->runtime_interpreters_head < 0)

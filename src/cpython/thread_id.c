@@ -6,7 +6,7 @@
 #include "cpython/fields.h"
 
 enum {
-    USUAL_OFFSET = 0x2d0,    // glibc on x86-64
+    USUAL_OFFSET = 0x2d0,   // glibc on x86-64
     SEARCH_BYTES = 1024,
     MAX_TRIED_THREADS = 64,
 };
@@ -23,7 +23,8 @@ static bool is_thread_of(pid_t pid, int64_t tid)
 static int64_t read_at(op_memory_reader *memory, uint64_t thread_id, int32_t offset)
 {
     int32_t tid;
-    if (thread_id < 4096 || thread_id & 7 || op_memory_read(memory, op_field_at((op_addr){thread_id}, offset), &tid, 4) != OP_OK)
+    if (thread_id < 4096 || thread_id & 7 ||
+        op_memory_read(memory, op_field_at((op_addr){thread_id}, offset), &tid, 4) != OP_OK)
         return 0;
     return tid > 0 ? tid : 0;
 }
@@ -31,14 +32,16 @@ static int64_t read_at(op_memory_reader *memory, uint64_t thread_id, int32_t off
 int64_t op_thread_id_read(op_runtime *runtime, uint64_t thread_id)
 {
     return runtime->pthread_tid_offset == OP_LAYOUT_NONE
-               ? 0 : read_at(runtime->memory, thread_id, runtime->pthread_tid_offset);
+               ? 0
+               : read_at(runtime->memory, thread_id, runtime->pthread_tid_offset);
 }
 
 // The main thread's struct is the one that holds the process id.
 static int32_t search(op_memory_reader *memory, uint64_t thread_id)
 {
     unsigned char copy[SEARCH_BYTES];
-    if (thread_id < 4096 || thread_id & 7 || op_memory_read(memory, (op_addr){thread_id}, copy, sizeof copy) != OP_OK)
+    if (thread_id < 4096 || thread_id & 7 ||
+        op_memory_read(memory, (op_addr){thread_id}, copy, sizeof copy) != OP_OK)
         return OP_LAYOUT_NONE;
     for (int32_t offset = 0; offset < SEARCH_BYTES; offset += 4) {
         if (op_field_u32(copy, offset) == (uint32_t)memory->pid)

@@ -17,6 +17,7 @@ enum {
     OWNED_BY_C = 3,            // and above: shims
     DISCOVER_TRIES = 6,        // reads that may learn new addresses before frames read apart are accepted
     STACK_RUNS = -1,
+    SLOTS_MAX_BYTES = 65536,   // of a frame's locals and stack
     EDGES_MAX = 1 << 20,
 };
 #define EDGES_MAX_AGE_NS (1000 * 1000 * 1000LL)
@@ -61,18 +62,17 @@ static bool add_span(op_walker *walker, uint64_t from, void *to, size_t bytes)
     return true;
 }
 
-static bool reserve_copy(op_walker *walker, size_t bytes)
+static bool reserve(unsigned char **block, size_t *have, size_t bytes)
 {
-    if (bytes <= walker->copy_bytes)
+    if (bytes <= *have)
         return true;
     if (bytes > OP_WALK_MAX_COPY_BYTES)
         return false;
-    size_t want = bytes + bytes / 2;
-    unsigned char *grown = op_resize(walker->copy, want, 1);
+    unsigned char *grown = op_resize(*block, bytes + bytes / 2, 1);
     if (grown == NULL)
         return false;
-    walker->copy = grown;
-    walker->copy_bytes = want;
+    *block = grown;
+    *have = bytes + bytes / 2;
     return true;
 }
 
@@ -85,7 +85,8 @@ static bool lay_out_spans(op_walker *walker, op_walk_thread *thread, copy_view *
     view->extra_count = thread->extras.count;
     view->used_bytes = thread->used_bytes;
     size_t chunk_bytes = view->chunk_count == 0 ? 0 : view->used_bytes + (view->chunk_count - 1) * CHUNK_BYTES;
-    if (view->head_bytes > sizeof walker->head || !reserve_copy(walker, 16 + chunk_bytes + view->extra_count * frame))
+    if (view->head_bytes > sizeof walker->head || 
+        !reserve(&walker->copy, &walker->copy_bytes, 16 + chunk_bytes + view->extra_count * frame))
         return false;
     view->cframe = walker->copy;
     view->chunks = walker->copy + 16;
@@ -107,70 +108,93 @@ static bool lay_out_spans(op_walker *walker, op_walk_thread *thread, copy_view *
     return ok;
 }
 
-static void forget_predictions(op_walk_thread *thread)
-{
-    thread->chunk_count = 0;
-    thread->extras.count = 0;
-    thread->cframe = 0;
-}
-
-// Follows the chunks from `newest` down by single reads: at the first sight of a thread and where its stack has grown.
+// Follows the chunks from `newest` down by single reads, until it meets one that is known: what lies below that is as
+// it was, or the next copy will tell.
 static void find_chunks(op_walker *walker, op_walk_thread *thread, uint64_t newest)
 {
     const op_layout *layout = &walker->runtime->layout;
-    size_t count = 0;
-    for (uint64_t chunk = newest; chunk != 0 && count < OP_WALK_MAX_CHUNKS; count++) {
+    uint64_t found[64];
+    size_t count = 0, known = thread->chunk_count;
+    for (uint64_t chunk = newest; chunk != 0 && count < sizeof found / sizeof *found;) {
+        for (known = 0; known < thread->chunk_count && thread->chunks[known] != chunk;)
+            known++;
+        if (known < thread->chunk_count)
+            break;
         op_addr previous;
+        found[count++] = chunk;
         if (op_memory_read_addr(walker->runtime->memory, (op_addr){chunk + (uint64_t)layout->chunk_previous},
                                 &previous) != OP_OK)
             break;
-        thread->chunks[count] = chunk;
         chunk = previous.value;
     }
-    thread->chunk_count = count;
-    if (thread->used_bytes == 0)
-        thread->used_bytes = 1024;
+    size_t kept = thread->chunk_count - known;
+    if (kept > OP_WALK_MAX_CHUNKS - count)
+        kept = OP_WALK_MAX_CHUNKS - count;
+    memmove(thread->chunks + count, thread->chunks + known, kept * sizeof *found);
+    memcpy(thread->chunks, found, count * sizeof *found);
+    thread->chunk_count = count + kept;
+}
+
+static void predict_used(op_walk_thread *thread, uint64_t chunk, uint64_t top)
+{
+    thread->used_bytes = 1024;
+    if (top > chunk && top - chunk < CHUNK_BYTES)
+        thread->used_bytes = (size_t)(top - chunk) + SLACK_BYTES;
+    if (thread->used_bytes > CHUNK_BYTES)
+        thread->used_bytes = CHUNK_BYTES;
+}
+
+// The newest chunk of the copy is no longer in use, but an older one that was copied too is the newest now.
+static bool drop_chunks(op_walk_thread *thread, copy_view *view, uint64_t chunk)
+{
+    size_t drop = 1;
+    while (drop < view->chunk_count && thread->chunks[drop] != chunk)
+        drop++;
+    if (drop >= view->chunk_count)
+        return false;
+    view->chunks += view->used_bytes + (drop - 1) * CHUNK_BYTES;
+    view->chunk_count -= drop;
+    view->used_bytes = CHUNK_BYTES;
+    thread->chunk_count -= drop;
+    memmove(thread->chunks, thread->chunks + drop, thread->chunk_count * sizeof *thread->chunks);
+    return true;
 }
 
 // Whether the predicted chunks are those of the copy; mends the prediction where not.
-static bool chunks_fit(op_walker *walker, op_walk_thread *thread, const copy_view *view, uint64_t *current)
+static bool chunks_fit(op_walker *walker, op_walk_thread *thread, copy_view *view, uint64_t *current)
 {
     const op_layout *layout = &walker->runtime->layout;
     uint64_t chunk = op_peek_u64(walker->head + layout->thread_datastack_chunk);
     uint64_t top = op_peek_u64(walker->head + layout->thread_datastack_top);
+    bool fits = true;
     if (layout->thread_cframe != OP_LAYOUT_NONE) {
         uint64_t cframe = op_peek_u64(walker->head + layout->thread_cframe);
-        if (cframe != thread->cframe) {
-            thread->cframe = cframe;
-            if (cframe != 0)
-                return false;
-        }
+        fits = cframe == 0 || cframe == thread->cframe;
+        thread->cframe = cframe;
         *current = cframe == 0 ? 0 : op_peek_u64(view->cframe);
     } else {
         *current = op_peek_u64(walker->head + layout->thread_current_frame);
     }
     if (chunk == 0)
-        return true;
+        return fits;
     if (view->chunk_count == 0 || chunk != thread->chunks[0]) {
-        thread->used_bytes = 0;
-        find_chunks(walker, thread, chunk);
-        if (top > chunk && top - chunk < CHUNK_BYTES)
-            thread->used_bytes = (size_t)(top - chunk) + SLACK_BYTES;
-        if (thread->used_bytes > CHUNK_BYTES)
-            thread->used_bytes = CHUNK_BYTES;
-        return false;
+        bool dropped = drop_chunks(thread, view, chunk);
+        predict_used(thread, chunk, top);
+        if (!dropped) {
+            find_chunks(walker, thread, chunk);
+            return false;
+        }
     }
     if (top < chunk)
         return false;
     size_t used = (size_t)(top - chunk);
     if (used > view->used_bytes && view->used_bytes < OP_WALK_MAX_COPY_BYTES / 2) {
-        const unsigned char *size_at = view->chunks + layout->chunk_size;
-        uint64_t size = op_peek_u64(size_at);
-        thread->used_bytes = used + SLACK_BYTES < size ? used + SLACK_BYTES : (size_t)size;
-        if (size > OP_WALK_MAX_COPY_BYTES / 2 || thread->used_bytes <= view->used_bytes)
-            thread->used_bytes = view->used_bytes;   // nonsense: read apart what lies beyond
-        else
-            return false;
+        uint64_t size = op_peek_u64(view->chunks + layout->chunk_size);
+        size_t want = used + SLACK_BYTES < size ? used + SLACK_BYTES : (size_t)size;
+        if (size <= OP_WALK_MAX_COPY_BYTES / 2 && want > view->used_bytes) {
+            thread->used_bytes = want;
+            fits = false;
+        }   // else nonsense: what lies beyond is read apart
     } else if (used + SLACK_BYTES < thread->used_bytes) {
         thread->used_bytes -= (thread->used_bytes - used - SLACK_BYTES) / 64 & ~(size_t)7;
     }
@@ -179,12 +203,32 @@ static bool chunks_fit(op_walker *walker, op_walk_thread *thread, const copy_vie
         uint64_t previous = op_peek_u64(at + layout->chunk_previous);
         uint64_t expected = i + 1 < view->chunk_count ? thread->chunks[i + 1] : 0;
         if (previous != expected && i + 1 < OP_WALK_MAX_CHUNKS) {
+            thread->chunk_count = 0;
             find_chunks(walker, thread, chunk);
             return false;
         }
         at += i == 0 ? view->used_bytes : CHUNK_BYTES;
     }
-    return true;
+    return fits;
+}
+
+// A part of the copy could not be read: a chunk or a frame that is gone. The head alone tells what is there now.
+static attempt_result mend_after_hole(op_walker *walker, op_walk_thread *thread, const copy_view *view)
+{
+    const op_layout *layout = &walker->runtime->layout;
+    if (op_memory_read(walker->runtime->memory, thread->thread.state, walker->head, view->head_bytes) != OP_OK)
+        return ATTEMPT_LOST;
+    uint64_t chunk = op_peek_u64(walker->head + layout->thread_datastack_chunk);
+    thread->extras.count = 0;
+    thread->cframe = layout->thread_cframe != OP_LAYOUT_NONE ? op_peek_u64(walker->head + layout->thread_cframe) : 0;
+    if (chunk != 0 && thread->chunk_count > 0 && chunk == thread->chunks[0])
+        thread->chunk_count = 0;   // the newest is there: an older one was not, which cannot be; learn all anew
+    if (chunk != 0)
+        find_chunks(walker, thread, chunk);
+    else
+        thread->chunk_count = 0;
+    predict_used(thread, chunk, op_peek_u64(walker->head + layout->thread_datastack_top));
+    return ATTEMPT_AGAIN;
 }
 
 // The copy of the frame at `address`; NULL where the copy does not hold it. *cursor: the chunk that held the last one.
@@ -269,6 +313,7 @@ static attempt_result follow_chain(op_walker *walker, op_walk_thread *thread, co
         op_frame_view frame;
         read_view(walker, at, address, &frame);
         frame.outside = outside;
+        frame.copied_at = outside ? 0 : (uint32_t)(at - walker->copy);
         if (is_shim(walker, &frame)) {
             if (walker->views.count > 0)
                 walker->views.items[walker->views.count - 1].enters = true;
@@ -299,8 +344,7 @@ static attempt_result attempt(op_walker *walker, op_walk_thread *thread, copy_vi
     if (status != OP_OK) {
         if (walker->spans.count == 1 || (status != OP_UNREADABLE))
             return ATTEMPT_LOST;
-        forget_predictions(thread);
-        return ATTEMPT_AGAIN;
+        return mend_after_hole(walker, thread, view);
     }
     if (op_walk_was_interrupted(walker, bytes, walker->spans.count, ticks))
         return ATTEMPT_INTERRUPTED;
@@ -361,20 +405,51 @@ static edge_verdict version_verdict(op_walker *walker, const op_frame_view *call
     return EDGE_POSSIBLE;
 }
 
+// Whether the caller's locals or evaluation stack hold the generator whose frame the callee is. Who resumes a generator
+// holds it, but where C code in between does (an event loop).
+static bool holds_generator(op_walker *walker, const op_frame_view *caller, const op_frame_view *callee)
+{
+    const op_layout *layout = &walker->runtime->layout;
+    const op_code_entry *entry = op_codes_entry(walker->codes, caller->code);
+    uint64_t generator = callee->address - (uint64_t)layout->gen_iframe;
+    size_t first = iframe_bytes(walker);
+    size_t bytes = entry == NULL ? 0 : (size_t)entry->identity.framesize_words * 8;
+    if (layout->gen_iframe == OP_LAYOUT_NONE || bytes <= first || bytes > SLOTS_MAX_BYTES)
+        return false;
+    const unsigned char *slots;
+    if (!caller->outside) {
+        slots = walker->copy + caller->copied_at + first;
+        if (caller->copied_at + bytes > walker->copy_bytes)
+            return false;
+    } else {
+        if (!reserve(&walker->second, &walker->second_bytes, bytes) ||
+            op_memory_read(walker->runtime->memory, (op_addr){caller->address + first}, walker->second,
+                           bytes - first) != OP_OK)
+            return false;
+        slots = walker->second;
+    }
+    for (size_t i = 0; i + 8 <= bytes - first; i += 8)
+        if ((op_peek_u64(slots + i) & ~(uint64_t)3) == generator)
+            return true;
+    return false;
+}
+
 // W1. Whether `caller`, where it stands, can have called `callee`.
 static edge_verdict judge_edge(op_walker *walker, const op_frame_view *caller, const op_frame_view *callee,
                                int64_t now_ns)
 {
     if (walker->runtime->minor <= 13 && !callee->enters && caller->stack == STACK_RUNS)
         return EDGE_IMPOSSIBLE;
-    unsigned need = callee->enters                        ? OP_OPCODE_ENTERS
+    unsigned need = callee->enters                        ? OP_OPCODE_ENTERS | OP_OPCODE_INTERRUPTIBLE
                     : callee->owner == OWNED_BY_GENERATOR ? OP_OPCODE_RESUMES
                                                           : OP_OPCODE_PUSHES;
-    const op_site *site = op_codes_site(walker->codes, caller->code, caller->offset, now_ns, INT64_MAX);
+    const op_site *site = op_codes_site(walker->codes, caller->code, caller->offset, now_ns, OP_SITE_STALE_NS);
     if (site != NULL && !(site->flags & need))
         site = op_codes_site(walker->codes, caller->code, caller->offset, now_ns, OP_SITE_FRESH_NS);
     if (site == NULL || !(site->flags & need))
         return EDGE_IMPOSSIBLE;
+    if (callee->owner == OWNED_BY_GENERATOR)
+        return holds_generator(walker, caller, callee) ? EDGE_POSSIBLE : EDGE_UNSURE;
     if (need != OP_OPCODE_PUSHES || !(site->flags & OP_OPCODE_VERSIONED) || site->version == 0)
         return EDGE_POSSIBLE;
     edge_verdict verdict = version_verdict(walker, caller, callee, site->version);
@@ -391,11 +466,11 @@ static edge_verdict judge_edge(op_walker *walker, const op_frame_view *caller, c
 static bool confirm(op_walker *walker, size_t first, size_t last)
 {
     size_t frame = iframe_bytes(walker), count = last - first + 1;
-    if (!reserve_copy(walker, count * frame))
+    if (!reserve(&walker->second, &walker->second_bytes, count * frame))
         return false;
     walker->spans.count = 0;
     for (size_t i = 0; i < count; i++)
-        if (!add_span(walker, walker->views.items[first + i].address, walker->copy + i * frame, frame))
+        if (!add_span(walker, walker->views.items[first + i].address, walker->second + i * frame, frame))
             return false;
     uint64_t ticks = 0;
     if (op_walk_read(walker, &ticks) != OP_OK)
@@ -403,7 +478,7 @@ static bool confirm(op_walker *walker, size_t first, size_t last)
     for (size_t i = 0; i < count; i++) {
         const op_frame_view *seen = &walker->views.items[first + i];
         op_frame_view again;
-        read_view(walker, walker->copy + i * frame, seen->address, &again);
+        read_view(walker, walker->second + i * frame, seen->address, &again);
         if (again.previous != seen->previous || again.code_address != seen->code_address ||
             (first + i > 0 && again.instruction != seen->instruction))
             return false;
@@ -453,6 +528,13 @@ static bool cut(op_walker *walker, op_walk_thread *thread, int64_t now_ns, size_
     return true;
 }
 
+// Whether the site is specialised on one function: then the edge was judged by more than its being a call.
+static bool names_its_callee(op_walker *walker, const op_frame_view *caller, int64_t now_ns)
+{
+    const op_site *site = op_codes_site(walker->codes, caller->code, caller->offset, now_ns, OP_SITE_FRESH_NS);
+    return site != NULL && (site->flags & OP_OPCODE_VERSIONED) && site->version != 0;
+}
+
 // 3.11 to 3.13: a top frame that is suspended at a call has a callee right above it in the data stack.
 static bool extend(op_walker *walker, op_walk_thread *thread, const copy_view *view, int64_t now_ns, size_t *leaf)
 {
@@ -470,9 +552,11 @@ static bool extend(op_walker *walker, op_walk_thread *thread, const copy_view *v
             break;
         op_frame_view next;
         read_view(walker, at, address, &next);
+        next.copied_at = (uint32_t)(at - walker->copy);
         if (next.previous != top.address || next.owner != 0 || next.enters ||
             !stands_in_its_code(walker, &next, now_ns, false) ||
-            judge_edge(walker, &top, &next, now_ns) != EDGE_POSSIBLE)
+            judge_edge(walker, &top, &next, now_ns) != EDGE_POSSIBLE ||
+            !names_its_callee(walker, &top, now_ns))
             break;
         if (*leaf > 0) {
             walker->views.items[--*leaf] = next;

@@ -47,6 +47,7 @@ typedef struct {
     uint8_t owner;
     bool enters;           // was entered through C: a shim lies below it, or is_entry
     bool outside;          // of the data stack
+    uint32_t copied_at;    // where in the walker's copy; only where not outside
 } op_frame_view;
 
 // What the last walk of a thread found, from which the next read is predicted.

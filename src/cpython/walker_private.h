@@ -13,14 +13,14 @@ struct op_walker {
     op_walk_stats stats;
     OP_VECTOR(op_raw_frame) frames;   // the result
     OP_VECTOR(op_frame_view) views;   // leaf first
-    OP_VECTOR(op_frame_view) confirm;
     OP_VECTOR(op_span) spans;
     unsigned char *copy;   // owned
     size_t copy_bytes;
+    unsigned char *second; // owned: a second copy of some frames
+    size_t second_bytes;
     unsigned char head[2048];
     uint64_t gate_ticks[OP_WALK_READ_CLASSES];   // running median of the time of a read, by its size
     uint64_t slack_ticks;
-    uint64_t ring;         // of the last read: interrupted reads are counted in walk
     op_map edges;          // (caller, offset, callee, entry) -> 1 possible
     int64_t edges_since_ns;
 };

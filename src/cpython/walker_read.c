@@ -7,7 +7,7 @@
 
 enum {
     GATE_SLACK_NS = 150,
-    GATE_WARM_UP = 8,   // reads of a size before its median is trusted
+    GATE_LONG_BYTES = 32768,
 };
 
 op_status op_walker_new(op_runtime *runtime, op_codes *codes, op_walker **out)
@@ -31,6 +31,7 @@ void op_walker_free(op_walker *walker)
     OP_VECTOR_FINI(&walker->views);
     OP_VECTOR_FINI(&walker->spans);
     op_free(walker->copy);
+    op_free(walker->second);
     op_map_fini(&walker->edges);
     op_free(walker);
 }
@@ -99,7 +100,8 @@ bool op_walk_was_interrupted(op_walker *walker, size_t bytes, size_t spans, uint
         *median = ticks;
         return false;
     }
-    uint64_t limit = *median + walker->slack_ticks + *median / 4;
+    // Long reads vary in proportion to their length.
+    uint64_t limit = *median + walker->slack_ticks + (bytes > GATE_LONG_BYTES ? *median / 4 : *median / 16);
     uint64_t step = *median / 64 + 1;
     if (ticks > *median)
         *median += step;

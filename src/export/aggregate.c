@@ -8,10 +8,10 @@ typedef struct {
     op_aggregate *aggregate;
     const op_profile *profile;
     const op_call_tree *tree;
-    op_map function_rows;      // (kind, function) -> row + 1
-    uint32_t *function_of;     // label -> row + 1, 0: no frame
-    uint32_t *line_of;         // label -> row + 1, 0: no line
-    uint32_t *functions_open;  // row -> how often it stands on the path walked
+    op_map function_rows;       // (kind, function) -> row + 1
+    uint32_t *function_of;      // label -> row + 1, 0: no frame
+    uint32_t *line_of;          // label -> row + 1, 0: no line
+    uint32_t *functions_open;   // row -> how often it stands on the path walked
     uint32_t *lines_open;
 } builder;
 

@@ -17,7 +17,7 @@ typedef struct {
     op_map stack_nodes;      // (root, stack) -> node + 1
     op_map folded;           // (node, label): seen in that hidden node
     op_buffer text;
-    op_id *chain;            // stacks on the way up, OP_PROFILE_MAX_STACK_DEPTH of them
+    op_id *chain;   // stacks on the way up, OP_PROFILE_MAX_STACK_DEPTH of them
 } builder;
 
 enum { SUBJECT_FRAME, SUBJECT_PROCESS, SUBJECT_THREAD, SUBJECT_HIDDEN };

@@ -10,31 +10,31 @@
 #include "export/origin.h"
 
 typedef struct {
-    op_export_options shape;    // by_thread: process and thread nodes stand above the frames
+    op_export_options shape;   // by_thread: process and thread nodes stand above the frames
     op_escape escape;
-    bool sort_by_text;          // children by text; else the heaviest first
-    bool squeeze_recursion;     // a function that called itself is one node
-    bool fold_libraries;        // library frames below a library frame are one HIDDEN node
-    const char *thread_name;    // only these threads (exact name); NULL: all
+    bool sort_by_text;         // children by text; else the heaviest first
+    bool squeeze_recursion;    // a function that called itself is one node
+    bool fold_libraries;       // library frames below a library frame are one HIDDEN node
+    const char *thread_name;   // only these threads (exact name); NULL: all
 } op_call_tree_options;
 
 typedef enum { OP_NODE_FRAME, OP_NODE_PROCESS, OP_NODE_THREAD, OP_NODE_HIDDEN } op_node_kind;
 
 typedef struct {
     op_node_kind kind;
-    op_id text;                 // in `texts`
-    op_id thread;               // THREAD: its row
-    op_frame_parts parts;       // FRAME: of the first frame that had this text
+    op_id text;             // in `texts`
+    op_id thread;           // THREAD: its row
+    op_frame_parts parts;   // FRAME: of the first frame that had this text
     op_origin origin;
-    uint64_t module_hash;       // of the top package or file
+    uint64_t module_hash;   // of the top package or file
 } op_tree_label;
 
 typedef struct {
     uint32_t parent, first_child, next_sibling;   // 0: none
-    uint32_t label;             // index into `labels`; of the root: 0, without meaning
-    uint32_t depth;             // the root's is 0
-    uint32_t hidden;            // HIDDEN: distinct frames in it
-    bool recursive;             // it called itself and was squeezed
+    uint32_t label;                               // index into `labels`; of the root: 0, without meaning
+    uint32_t depth;                               // the root's is 0
+    uint32_t hidden;                              // HIDDEN: distinct frames in it
+    bool recursive;                               // it called itself and was squeezed
     uint64_t own_count, own_weight_ns, count, weight_ns;
 } op_tree_node;
 

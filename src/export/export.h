@@ -7,18 +7,18 @@
 #include "profile/profile.h"
 
 typedef struct {
-    bool by_thread;      // -t: thread (and process) roots
-    bool by_function;    // -F: the line of a frame is its function's first line
-    bool no_lines;       // --nolineno: frames without lines
+    bool by_thread;     // -t: thread (and process) roots
+    bool by_function;   // -F: the line of a frame is its function's first line
+    bool no_lines;      // --nolineno: frames without lines
 } op_export_options;
 
 typedef op_status (*op_export_function)(const op_profile *profile, const op_export_options *options, op_buffer *out,
                                         op_error *error);
 typedef struct {
-    const char *name;                // "speedscope"
-    const char *endings;             // ".speedscope.json", several parted by a space
-    op_export_function write;        // NULL: the profile file itself
-    const char *summary;             // for --help
+    const char *name;           // "speedscope"
+    const char *endings;        // ".speedscope.json", several parted by a space
+    op_export_function write;   // NULL: the profile file itself
+    const char *summary;        // for --help
 } op_export_format;
 
 // NULL: absent. The longest ending that fits wins.
@@ -28,8 +28,8 @@ const op_export_format *op_export_at(size_t index);   // for listings
 
 op_status op_export_collapsed(const op_profile *, const op_export_options *, op_buffer *, op_error *) OP_MUST_CHECK;
 op_status op_export_svg(const op_profile *, const op_export_options *, op_buffer *, op_error *) OP_MUST_CHECK;
-op_status op_export_speedscope(const op_profile *, const op_export_options *, op_buffer *,
-                               op_error *) OP_MUST_CHECK;
+op_status op_export_speedscope(const op_profile *, const op_export_options *, op_buffer *, op_error *)
+    OP_MUST_CHECK;
 op_status op_export_pstats(const op_profile *, const op_export_options *, op_buffer *, op_error *) OP_MUST_CHECK;
 op_status op_export_json(const op_profile *, const op_export_options *, op_buffer *, op_error *) OP_MUST_CHECK;
 

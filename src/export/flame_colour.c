@@ -3,7 +3,7 @@
 
 // Dark text must be readable on all of these, on white and on black paper: hence the narrow band of lightness.
 typedef struct {
-    int hue, hue_range;   // degrees
+    int hue, hue_range;                           // degrees
     int saturation, lightness, lightness_range;   // percent
 } range;
 

@@ -11,8 +11,8 @@
 #include "export/run_text.h"
 
 enum {
-    MAX_LEVELS = 512,        // of frames; above stands <deeper>
-    MAX_FRAMES = 30000,      // a browser stays quick up to here
+    MAX_LEVELS = 512,            // of frames; above stands <deeper>
+    MAX_FRAMES = 30000,          // a browser stays quick up to here
     MIN_SHARE_INVERSE = 10000,   // thinner than 0.01 % is about 0.1 pixel
     TITLE_COLUMNS = 96,
 };

@@ -9,12 +9,8 @@ void op_escape_add(op_buffer *out, op_string text, op_escape escape)
 {
     const char *at = text.text, *end = text.text + text.bytes;
     switch (escape) {
-    case OP_ESCAPE_VISIBLE:
-        op_text_add_terminal(out, text.text, text.bytes);
-        break;
-    case OP_ESCAPE_COLLAPSED:
-        op_text_add_collapsed(out, text.text, text.bytes);
-        break;
+    case OP_ESCAPE_VISIBLE: op_text_add_terminal(out, text.text, text.bytes); break;
+    case OP_ESCAPE_COLLAPSED: op_text_add_collapsed(out, text.text, text.bytes); break;
     case OP_ESCAPE_CLEAN:
         while (at < end) {
             op_utf8_add(out, op_utf8_next(&at, end));

@@ -20,9 +20,9 @@ op_string op_string_of_buffer(const op_buffer *buffer);
 typedef struct {
     op_frame_kind kind;
     op_id function;
-    op_string name;    // never empty: a label, or <unnamed>
-    op_string file;    // "" where there is none
-    uint32_t line;     // 0: not shown
+    op_string name;   // never empty: a label, or <unnamed>
+    op_string file;   // "" where there is none
+    uint32_t line;    // 0: not shown
 } op_frame_parts;
 
 // The line follows the options. An id out of range gives <unreadable>.

@@ -6,10 +6,10 @@
 #include "profile/profile.h"
 
 // X(NAME, what a person reads)
-#define OP_ORIGIN_MAP(X)               \
-    X(OWN, "own code")                 \
-    X(PACKAGE, "packages")             \
-    X(STDLIB, "standard library")      \
+#define OP_ORIGIN_MAP(X)                                                                                           \
+    X(OWN, "own code")                                                                                             \
+    X(PACKAGE, "packages")                                                                                         \
+    X(STDLIB, "standard library")                                                                                  \
     X(RUNTIME, "interpreter, native")
 
 typedef enum {

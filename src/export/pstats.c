@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Python's pstats: a dict {(file, line, function): (cc, nc, tt, ct, {caller: (cc, nc, tt, ct)})} as marshal writes it,
-// version 4 (CPython Python/marshal.c). tt and ct are seconds from the samples' weights; a sampler cannot
+// Python's pstats: a dict {(file, line, function): (cc, nc, tt, ct, {caller: (cc, nc, tt, ct)})}, written as marshal
+// does, version 4 (CPython Python/marshal.c). tt and ct are seconds from the samples' weights; a sampler cannot
 // count calls, so cc and nc are the samples in which the function (or the call from that caller) was seen.
 #include <inttypes.h>
 #include <stdlib.h>
@@ -19,9 +19,9 @@ typedef struct {
 
 typedef struct {
     const op_call_tree *tree;
-    cost *costs;               // by label
+    cost *costs;   // by label
     OP_VECTOR(edge) edges;
-    op_map edge_ids;           // (callee, caller) -> edge + 1
+    op_map edge_ids;   // (callee, caller) -> edge + 1
 } statistics;
 
 static void enter(cost *at, const op_tree_node *node)

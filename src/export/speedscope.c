@@ -97,8 +97,7 @@ static bool add_profile(const writer *write, uint32_t thread, op_string name, op
     op_buffer_add_text(out, "{\"type\":\"sampled\",");
     add_string(out, "name", name);
     op_buffer_add_format(out, ",\"unit\":\"%s\",\"startValue\":0,\"endValue\":%" PRIu64 ",\n\"samples\":[",
-                         write->by_count ? "none" : "nanoseconds",
-                         write->by_count ? node->count : node->weight_ns);
+                         write->by_count ? "none" : "nanoseconds", write->by_count ? node->count : node->weight_ns);
     if (!add_samples(write, thread, false, path, out)) {
         return false;
     }

@@ -16,8 +16,8 @@ typedef struct {
 } op_table_options;
 
 // Each adds a heading and its rows, ending with a newline.
-op_status op_table_add_functions(const op_profile *, const op_table_options *, op_buffer *,
-                                 op_error *) OP_MUST_CHECK;
+op_status op_table_add_functions(const op_profile *, const op_table_options *, op_buffer *, op_error *)
+    OP_MUST_CHECK;
 op_status op_table_add_lines(const op_profile *, const op_table_options *, op_buffer *, op_error *) OP_MUST_CHECK;
 // Library frames below a library frame are "[N frames hidden]", recursion is one row.
 op_status op_table_add_tree(const op_profile *, const op_table_options *, op_buffer *, op_error *) OP_MUST_CHECK;

@@ -17,7 +17,9 @@ void op_table_init(op_table *table, const op_profile *profile, const op_table_op
         .profile = profile,
         .options = options,
         .out = out,
-        .width = width < MIN_WIDTH ? MIN_WIDTH : width > MAX_WIDTH ? MAX_WIDTH : width,
+        .width = width < MIN_WIDTH   ? MIN_WIDTH
+                 : width > MAX_WIDTH ? MAX_WIDTH
+                                     : width,
         .top = options->top == 0 ? DEFAULT_TOP : options->top,
         .start = out->size,
     };

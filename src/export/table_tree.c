@@ -8,8 +8,8 @@
 #include "export/table_text.h"
 
 enum {
-    MIN_PERCENT = 1,      // smaller branches are not shown
-    MAX_LEVELS = 40,      // deeper ones neither: they would stand outside the terminal
+    MIN_PERCENT = 1,   // smaller branches are not shown
+    MAX_LEVELS = 40,   // deeper ones neither: they would stand outside the terminal
     ROWS_FOR_EACH_TOP = 4,
     MIN_NAME_COLUMNS = 24,
 };
@@ -53,8 +53,7 @@ static void add_name(view *of, uint32_t node, size_t columns)
     if (ink != OP_INK_PLAIN) {
         op_table_ink(&of->table, ink);
     }
-    op_table_add_cell(&of->table, op_string_of_buffer(&text), columns, OP_CELL_LAST,
-                      false);
+    op_table_add_cell(&of->table, op_string_of_buffer(&text), columns, OP_CELL_LAST, false);
     if (label->parts.file.bytes > 0 && name + 6 < columns) {
         op_buffer_reset(&text);
         op_escape_add(&text, label->parts.file, OP_ESCAPE_VISIBLE);
@@ -66,8 +65,7 @@ static void add_name(view *of, uint32_t node, size_t columns)
             ink = OP_INK_DIM;
         }
         op_buffer_add_text(of->table.out, "  ");
-        op_table_add_cell(&of->table, op_string_of_buffer(&text), columns - name - 2,
-                          OP_CELL_LAST, true);
+        op_table_add_cell(&of->table, op_string_of_buffer(&text), columns - name - 2, OP_CELL_LAST, true);
     }
     if (ink != OP_INK_PLAIN) {
         op_table_ink(&of->table, OP_INK_PLAIN);

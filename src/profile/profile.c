@@ -41,6 +41,7 @@ void op_profile_free(op_profile *profile)
     OP_VECTOR_FINI(&profile->functions);
     OP_VECTOR_FINI(&profile->frames);
     OP_VECTOR_FINI(&profile->stacks);
+    OP_VECTOR_FINI(&profile->stack_depths);
     OP_VECTOR_FINI(&profile->samples);
     for (size_t i = 0; i < profile->timelines.count; i++)
         op_timeline_fini(&profile->timelines.items[i]);
@@ -68,11 +69,11 @@ static uint64_t add_capped(uint64_t a, uint64_t b)
 
 // Reserves room in a table and its finder before either changes, so that a failure leaves no half-made row. `found`
 // becomes the place of the id in the finder, NULL where memory is out or the table is full.
-#define FIND_OR_RESERVE(profile, table, finder, key, found)                                                  \
-    do {                                                                                                     \
-        (found) = op_map_find(&(profile)->finder, (key));                                                    \
-        if (!(found) && (profile)->table.count < UINT32_MAX - 1 && OP_VECTOR_RESERVE_ONE(&(profile)->table)) \
-            (found) = op_map_add(&(profile)->finder, (key), NULL);                                           \
+#define FIND_OR_RESERVE(profile, table, finder, key, found)                                                        \
+    do {                                                                                                           \
+        (found) = op_map_find(&(profile)->finder, (key));                                                          \
+        if (!(found) && (profile)->table.count < UINT32_MAX - 1 && OP_VECTOR_RESERVE_ONE(&(profile)->table))       \
+            (found) = op_map_add(&(profile)->finder, (key), NULL);                                                 \
     } while (0)
 
 op_id op_profile_string_bytes(op_profile *profile, const char *bytes, size_t count)
@@ -160,6 +161,9 @@ op_id op_profile_add_stack(op_profile *profile, op_stack stack)
 {
     if (stack.parent > profile->stacks.count || stack.frame == 0 || stack.frame > profile->frames.count)
         return 0;
+    uint32_t depth = stack.parent ? profile->stack_depths.items[stack.parent - 1] + 1 : 1;
+    if (depth > OP_PROFILE_MAX_STACK_DEPTH + 1 || !OP_VECTOR_RESERVE_ONE(&profile->stack_depths))
+        return 0;
     op_map_key key = {.high = 0, .low = pair(stack.parent, stack.frame)};
     uint32_t *id;
     FIND_OR_RESERVE(profile, stacks, stack_ids, key, id);
@@ -167,6 +171,7 @@ op_id op_profile_add_stack(op_profile *profile, op_stack stack)
         return 0;
     if (*id == 0) {
         profile->stacks.items[profile->stacks.count++] = stack;
+        profile->stack_depths.items[profile->stack_depths.count++] = depth;
         *id = (op_id)profile->stacks.count;
     }
     return *id;
@@ -219,7 +224,7 @@ int64_t op_profile_counter(const op_profile *profile, const char *name)
     return id ? profile->counters.items[*id - 1].value : 0;
 }
 
-#define ROW(table, id) ((id) != 0 && (id) <= profile->table.count ? &profile->table.items[(id) - 1] : NULL)
+#define ROW(table, id) ((id) != 0 && (id) <= profile->table.count ? &profile->table.items[(id)-1] : NULL)
 
 const op_process_row *op_profile_process(const op_profile *profile, op_id id)
 {

@@ -23,14 +23,14 @@
 typedef uint32_t op_id;
 
 // X(NAME, label). A label stands where a name would; PYTHON has none.
-#define OP_FRAME_KIND_MAP(X)          \
-    X(PYTHON, "")                     \
-    X(NATIVE, "<native>")             \
-    X(GC, "<GC>")                     \
-    X(TRUNCATED, "<truncated>")       \
-    X(UNREADABLE, "<unreadable>")     \
-    X(UNPROVEN, "<unproven>")         \
-    X(GONE, "<gone>")                 \
+#define OP_FRAME_KIND_MAP(X)                                                                                       \
+    X(PYTHON, "")                                                                                                  \
+    X(NATIVE, "<native>")                                                                                          \
+    X(GC, "<GC>")                                                                                                  \
+    X(TRUNCATED, "<truncated>")                                                                                    \
+    X(UNREADABLE, "<unreadable>")                                                                                  \
+    X(UNPROVEN, "<unproven>")                                                                                      \
+    X(GONE, "<gone>")                                                                                              \
     X(IDLE, "<idle>")
 
 typedef enum {
@@ -46,9 +46,10 @@ typedef enum { OP_STATE_RUNNING = 0, OP_STATE_WAITING = 1, OP_STATE_WANTS_GIL = 
 typedef enum { OP_MODE_WALL = 0, OP_MODE_CPU = 1 } op_mode;
 
 enum {
-    OP_PROFILE_MAX_STACK_DEPTH = 20000,   // frames; producers cut and put <truncated> at the root
+    // Frames; producers cut and put <truncated> at the root. One more for that label is let in, no deeper stack.
+    OP_PROFILE_MAX_STACK_DEPTH = 20000,
     OP_PROFILE_MAX_STRING_BYTES = 1 << 16,   // longer text is cut
-    OP_PROFILE_VERSION = 1,               // of the file format, PRAGMA user_version
+    OP_PROFILE_VERSION = 1,                  // of the file format, PRAGMA user_version
 };
 // Times lie in [-MAX, MAX], so that a difference of two never overflows.
 #define OP_PROFILE_MAX_TIME_NS (INT64_C(1) << 61)
@@ -62,45 +63,45 @@ typedef struct {
     double asked_rate_hz;
     op_mode mode;
     bool include_idle;
-    bool complete;        // false: the recording was cut off (killed)
+    bool complete;   // false: the recording was cut off (killed)
 } op_run;
 
 typedef struct {
-    int64_t pid, parent_pid;   // parent_pid 0: unknown
-    op_id command;             // string, masked
-    op_id executable;          // string: path
-    op_id python;              // string: "3.13.0"
+    int64_t pid, parent_pid;        // parent_pid 0: unknown
+    op_id command;                  // string, masked
+    op_id executable;               // string: path
+    op_id python;                   // string: "3.13.0"
     int64_t started_ns, ended_ns;   // seen first and last
 } op_process_row;
 
 typedef struct {
     op_id process;
-    int64_t tid;          // of the operating system
-    op_id name;           // string
+    int64_t tid;   // of the operating system
+    op_id name;    // string
     bool is_main;
     int64_t started_ns, ended_ns;   // seen first and last
 } op_thread_row;
 
 typedef struct {
     op_frame_kind kind;
-    op_id name;           // string: qualified name where the version has it (3.11+), else the name
-    op_id file;           // string
-    uint32_t first_line;  // 0: unknown
+    op_id name;            // string: qualified name where the version has it (3.11+), else the name
+    op_id file;            // string
+    uint32_t first_line;   // 0: unknown
 } op_function;
 
 typedef struct {
     op_id function;
-    uint32_t line;        // being executed; in a caller: the call. 0: unknown
+    uint32_t line;   // being executed; in a caller: the call. 0: unknown
 } op_frame;
 
 typedef struct {
-    op_id parent;         // the caller's stack; 0: this is the root
+    op_id parent;   // the caller's stack; 0: this is the root
     op_id frame;
 } op_stack;
 
 typedef struct {
     op_id thread;
-    op_id task;           // string: name of the asyncio task; 0: none or not asked
+    op_id task;   // string: name of the asyncio task; 0: none or not asked
     op_id stack;
     op_thread_state state;
     uint64_t count;       // samples
@@ -114,18 +115,18 @@ typedef struct {
     op_id thread;
     int64_t start_ns, end_ns;
     uint64_t samples;
-    op_buffer runs;       // owned
+    op_buffer runs;   // owned
     // Of timeline.c: the last run, which may still grow.
     size_t last_offset;   // where it begins in `runs`
     int64_t last_gap_ns, last_start_ns;
     uint64_t last_samples, last_key;
     // Of store.c.
-    int64_t row;          // in the file; 0: not written yet
-    bool written;         // the file holds all of `runs`
+    int64_t row;    // in the file; 0: not written yet
+    bool written;   // the file holds all of `runs`
 } op_timeline;
 
 typedef struct {
-    op_id name;           // string: "samples", "late", "retried", ...
+    op_id name;   // string: "samples", "late", "retried", ...
     int64_t value;
 } op_counter;
 
@@ -137,6 +138,7 @@ typedef struct op_profile {
     OP_VECTOR(op_function) functions;
     OP_VECTOR(op_frame) frames;
     OP_VECTOR(op_stack) stacks;
+    OP_VECTOR(uint32_t) stack_depths;   // by stack: its frames
     OP_VECTOR(op_sample) samples;
     OP_VECTOR(op_timeline) timelines;
     OP_VECTOR(op_counter) counters;
@@ -148,8 +150,8 @@ typedef struct op_profile {
 op_status op_profile_new(op_profile **profile) OP_MUST_CHECK;   // the caller frees
 void op_profile_free(op_profile *profile);                      // NULL is fine
 
-// Add a row where it is new and return its id; 0: out of memory, or it refers to a row that is not there. Text is
-// copied, and cut behind OP_PROFILE_MAX_STRING_BYTES; NULL is "".
+// Add a row where it is new and return its id; 0: out of memory, or it refers to a row that is not there, or the
+// stack is too deep. Text is copied, and cut behind OP_PROFILE_MAX_STRING_BYTES; NULL is "".
 op_id op_profile_string(op_profile *profile, const char *text);
 op_id op_profile_string_bytes(op_profile *profile, const char *bytes, size_t count);
 op_id op_profile_add_process(op_profile *profile, const op_process_row *row);   // always new

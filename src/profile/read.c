@@ -9,22 +9,19 @@
 #include "profile/timeline.h"
 
 enum {
-    MAX_COLUMNS = 8,         // of numbers, the id not counted
-    MIN_ROW_BYTES = 4,       // no row of any table is smaller in a file
+    MAX_COLUMNS = 8,     // of numbers, the id not counted
+    MIN_ROW_BYTES = 4,   // no row of any table is smaller in a file
     MAX_COUNTERS = 4096,
     MAX_PROCESSES = 1 << 20,
     MAX_THREADS = 1 << 24,
-    MAX_ROWS = 1 << 30,      // of any other table
+    MAX_ROWS = 1 << 30,   // of any other table
     MAX_RATE_HZ = 1000000000,
-    // A cut stack may have its label on top of the deepest.
-    MAX_STACK_DEPTH = OP_PROFILE_MAX_STACK_DEPTH + 1,
 };
 
 typedef struct {
     op_read_file file;
     op_profile *profile;   // owned
     op_packer packer;
-    OP_VECTOR(uint32_t) depths;   // by stack
     int64_t timeline_bytes, timelines_left_out;
 } op_reader;
 
@@ -36,9 +33,9 @@ typedef struct {
 typedef struct {
     const char *table, *sql;   // sql: the id first, then the numbers, then what the handler reads itself
     const column_range *ranges;
-    int columns;               // numbers behind the id
+    int columns;   // numbers behind the id
     int64_t max_rows;
-    bool has_gaps;             // ids grow, but not by one
+    bool has_gaps;   // ids grow, but not by one
 } table_plan;
 
 typedef op_status row_handler(op_reader *reader, sqlite3_stmt *row, const int64_t *values);
@@ -182,15 +179,9 @@ static op_status take_stack(op_reader *reader, sqlite3_stmt *row, const int64_t 
     (void)row;
     op_stack stack = {.parent = (op_id)values[0], .frame = (op_id)values[1]};
     size_t old_count = reader->profile->stacks.count;
-    if (stack.parent > old_count)
+    if (stack.parent > old_count ||
+        (stack.parent && reader->profile->stack_depths.items[stack.parent - 1] > OP_PROFILE_MAX_STACK_DEPTH))
         return OP_BAD_DATA;
-    uint32_t depth = stack.parent ? reader->depths.items[stack.parent - 1] + 1 : 1;
-    if (depth > MAX_STACK_DEPTH)
-        return OP_BAD_DATA;
-    uint32_t *slot = OP_VECTOR_PUSH(&reader->depths);
-    if (!slot)
-        return OP_NO_MEMORY;
-    *slot = depth;
     return check_new(op_profile_add_stack(reader->profile, stack), old_count);
 }
 
@@ -263,31 +254,50 @@ done:
     return status;
 }
 
-#define ANY {INT64_MIN, INT64_MAX}
-#define NOT_NEGATIVE {0, INT64_MAX}
-#define TIME {-OP_PROFILE_MAX_TIME_NS, OP_PROFILE_MAX_TIME_NS}
-#define FLAG {0, 1}
-#define LINE {0, UINT32_MAX}
-#define READ_TABLE(table_name, query, rows, gaps, handler)                                                   \
-    read_table(reader,                                                                                       \
-               &(table_plan){.table = table_name, .sql = query, .ranges = ranges,                            \
-                             .columns = (int)(sizeof ranges / sizeof ranges[0]), .max_rows = (rows),         \
-                             .has_gaps = (gaps)},                                                            \
+#define ANY                                                                                                        \
+    {                                                                                                              \
+        INT64_MIN, INT64_MAX                                                                                       \
+    }
+#define NOT_NEGATIVE                                                                                               \
+    {                                                                                                              \
+        0, INT64_MAX                                                                                               \
+    }
+#define TIME                                                                                                       \
+    {                                                                                                              \
+        -OP_PROFILE_MAX_TIME_NS, OP_PROFILE_MAX_TIME_NS                                                            \
+    }
+#define FLAG                                                                                                       \
+    {                                                                                                              \
+        0, 1                                                                                                       \
+    }
+#define LINE                                                                                                       \
+    {                                                                                                              \
+        0, UINT32_MAX                                                                                              \
+    }
+#define READ_TABLE(table_name, query, rows, gaps, handler)                                                         \
+    read_table(reader,                                                                                             \
+               &(table_plan){.table = table_name,                                                                  \
+                             .sql = query,                                                                         \
+                             .ranges = ranges,                                                                     \
+                             .columns = (int)(sizeof ranges / sizeof ranges[0]),                                   \
+                             .max_rows = (rows),                                                                   \
+                             .has_gaps = (gaps)},                                                                  \
                handler, error)
 
 static op_status read_facts(op_reader *reader, op_error *error)
 {
     // ORDER BY id is the order in which the rows lie, so this costs no sorting.
     const op_profile *profile = reader->profile;
-    op_status status = read_table(reader,
-                                  &(table_plan){.table = "string", .sql = "SELECT id, text FROM string ORDER BY id",
-                                                .max_rows = MAX_ROWS},
-                                  take_string, error);
+    op_status status = read_table(
+        reader,
+        &(table_plan){.table = "string", .sql = "SELECT id, text FROM string ORDER BY id", .max_rows = MAX_ROWS},
+        take_string, error);
     column_range string = {0, (int64_t)profile->strings.count};
     if (status == OP_OK) {
         const column_range ranges[] = {string, string, string, TIME, TIME, {0, OP_MODE_CPU}, FLAG, FLAG};
-        status = READ_TABLE("run", "SELECT id, command, host, tool_version, started_unix_ns, duration_ns, mode, "
-                                   "include_idle, complete, asked_rate_hz FROM run ORDER BY id",
+        status = READ_TABLE("run",
+                            "SELECT id, command, host, tool_version, started_unix_ns, duration_ns, mode, "
+                            "include_idle, complete, asked_rate_hz FROM run ORDER BY id",
                             1, false, take_run);
     }
     if (status == OP_OK) {
@@ -299,8 +309,9 @@ static op_status read_facts(op_reader *reader, op_error *error)
     }
     if (status == OP_OK) {
         const column_range ranges[] = {{1, (int64_t)profile->processes.count}, ANY, string, FLAG, TIME, TIME};
-        status = READ_TABLE("thread", "SELECT id, process, tid, name, is_main, started_ns, ended_ns FROM thread "
-                                      "ORDER BY id",
+        status = READ_TABLE("thread",
+                            "SELECT id, process, tid, name, is_main, started_ns, ended_ns FROM thread "
+                            "ORDER BY id",
                             MAX_THREADS, false, take_thread);
     }
     if (status == OP_OK) {
@@ -341,8 +352,9 @@ static op_status read_samples(op_reader *reader, op_error *error)
     column_range thread = {1, (int64_t)profile->threads.count};
     op_status status;
     {
-        const column_range ranges[] = {thread, string, {1, (int64_t)profile->stacks.count}, {0, OP_STATE_COUNT - 1},
-                                       NOT_NEGATIVE, NOT_NEGATIVE};
+        const column_range ranges[] = {
+            thread,       string,      {1, (int64_t)profile->stacks.count}, {0, OP_STATE_COUNT - 1},
+            NOT_NEGATIVE, NOT_NEGATIVE};
         status = READ_TABLE("sample",
                             "SELECT id, thread, task, stack, state, count, weight_ns FROM sample ORDER BY id",
                             MAX_ROWS, false, take_sample);
@@ -350,7 +362,8 @@ static op_status read_samples(op_reader *reader, op_error *error)
     if (status == OP_OK) {
         const column_range ranges[] = {thread, TIME, TIME, NOT_NEGATIVE, {1, OP_TIMELINE_MAX_BLOCK_BYTES}};
         status = READ_TABLE("timeline",
-                            "SELECT id, thread, start_ns, end_ns, samples, run_bytes, runs FROM timeline ORDER BY id",
+                            "SELECT id, thread, start_ns, end_ns, samples, run_bytes, runs FROM timeline "
+                            "ORDER BY id",
                             MAX_ROWS, true, take_timeline);
     }
     return status;
@@ -384,7 +397,6 @@ op_status op_profile_read(const char *path, op_profile **profile, op_error *erro
     reader.profile = NULL;
 done:
     op_profile_free(reader.profile);
-    OP_VECTOR_FINI(&reader.depths);
     op_packer_fini(&reader.packer);
     op_read_file_close(&reader.file);
     return status;

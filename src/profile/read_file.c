@@ -42,18 +42,15 @@ op_status op_read_file_error(const op_read_file *file, int code, op_error *error
 {
     const char *path = file->path;
     switch (code & 0xff) {
-    case SQLITE_NOMEM:
-        return op_error_set(error, OP_NO_MEMORY, "out of memory while reading '%s'", path);
+    case SQLITE_NOMEM: return op_error_set(error, OP_NO_MEMORY, "out of memory while reading '%s'", path);
     case SQLITE_BUSY:
         op_error_set(error, OP_SYSTEM, "cannot read '%s': it is being written", path);
         op_error_hint(error, "try again");
         return OP_SYSTEM;
-    case SQLITE_CANTOPEN:
-        return op_error_set(error, OP_SYSTEM, "cannot read '%s': %s", path, sqlite3_errstr(code));
+    case SQLITE_CANTOPEN: return op_error_set(error, OP_SYSTEM, "cannot read '%s': %s", path, sqlite3_errstr(code));
     case SQLITE_INTERRUPT:
         return op_error_set(error, OP_TORN_PROFILE, "'%s' is damaged: reading it does not end", path);
-    default:
-        return op_error_set(error, OP_TORN_PROFILE, "'%s' is damaged: %s", path, sqlite3_errstr(code));
+    default: return op_error_set(error, OP_TORN_PROFILE, "'%s' is damaged: %s", path, sqlite3_errstr(code));
     }
 }
 
@@ -271,9 +268,11 @@ static int open_somehow(op_read_file *file, const char *real_path, bool wal_mode
         return open_immutable(file, real_path);
     int code = open_database(file, real_path, SQLITE_OPEN_READONLY);
     int primary = code & 0xff;
-    if (!wal_mode || (primary != SQLITE_CANTOPEN && primary != SQLITE_READONLY))
+    if (primary != SQLITE_CANTOPEN && primary != SQLITE_READONLY)
         return code;
-    return log_bytes > 0 ? open_copy(file, real_path) : open_immutable(file, real_path);
+    // Without a log: a kill left a rollback journal while the store was closing, when only the mode in the header
+    // changes. The file is whole either way.
+    return wal_mode && log_bytes > 0 ? open_copy(file, real_path) : open_immutable(file, real_path);
 }
 
 // The number that a PRAGMA gives, inside the transaction: the log may hold another first page than the file.

@@ -4,8 +4,14 @@
 // The numbers of kind and state are those of op_frame_kind and op_thread_state; a test compares the labels.
 // Tables are plain ones (not STRICT, no WITHOUT ROWID) so that old builds of sqlite3 open the file too.
 
-#define TABLE(name, columns) {"table", #name, "CREATE TABLE " #name "(" columns ")"}
-#define VIEW(name, select) {"view", #name, "CREATE VIEW " #name " AS " select}
+#define TABLE(name, columns)                                                                                       \
+    {                                                                                                              \
+        "table", #name, "CREATE TABLE " #name "(" columns ")"                                                      \
+    }
+#define VIEW(name, select)                                                                                         \
+    {                                                                                                              \
+        "view", #name, "CREATE VIEW " #name " AS " select                                                          \
+    }
 
 const op_schema_object op_schema_objects[] = {
     TABLE(string, "id INTEGER PRIMARY KEY, text TEXT NOT NULL"),
@@ -35,10 +41,9 @@ const op_schema_object op_schema_objects[] = {
          "(SELECT text FROM string WHERE id = tool_version) AS tool_version, "
          "datetime(started_unix_ns / 1000000000, 'unixepoch') AS started_utc, duration_ns / 1e9 AS seconds, "
          "asked_rate_hz, CASE mode WHEN 0 THEN 'wall' ELSE 'cpu' END AS mode, include_idle, complete FROM run"),
-    VIEW(process_text,
-         "SELECT id, pid, parent_pid, (SELECT text FROM string WHERE id = command) AS command, "
-         "(SELECT text FROM string WHERE id = executable) AS executable, "
-         "(SELECT text FROM string WHERE id = python) AS python, started_ns, ended_ns FROM process"),
+    VIEW(process_text, "SELECT id, pid, parent_pid, (SELECT text FROM string WHERE id = command) AS command, "
+                       "(SELECT text FROM string WHERE id = executable) AS executable, "
+                       "(SELECT text FROM string WHERE id = python) AS python, started_ns, ended_ns FROM process"),
     VIEW(thread_text,
          "SELECT thread.id, process.pid, thread.tid, string.text AS name, thread.is_main, thread.started_ns, "
          "thread.ended_ns FROM thread JOIN process ON process.id = thread.process "
@@ -49,22 +54,19 @@ const op_schema_object op_schema_objects[] = {
          "WHEN 6 THEN '<gone>' WHEN 7 THEN '<idle>' END) AS name, coalesce(file.text, '') AS file, first_line, "
          "kind FROM function LEFT JOIN string AS name ON name.id = function.name "
          "LEFT JOIN string AS file ON file.id = function.file"),
-    VIEW(frame_text,
-         "SELECT frame.id, frame.function, name, file, line, CASE file WHEN '' THEN name "
-         "ELSE name || ' (' || file || ':' || line || ')' END AS text "
-         "FROM frame JOIN function_text ON function_text.id = frame.function"),
-    VIEW(counter_text,
-         "SELECT string.text AS name, value FROM counter JOIN string ON string.id = counter.name"),
+    VIEW(frame_text, "SELECT frame.id, frame.function, name, file, line, CASE file WHEN '' THEN name "
+                     "ELSE name || ' (' || file || ':' || line || ')' END AS text "
+                     "FROM frame JOIN function_text ON function_text.id = frame.function"),
+    VIEW(counter_text, "SELECT string.text AS name, value FROM counter JOIN string ON string.id = counter.name"),
     VIEW(sample_text,
          "SELECT sample.id, pid, tid, thread_text.name AS thread, string.text AS task, "
          "CASE state WHEN 0 THEN 'running' WHEN 1 THEN 'waiting' ELSE 'wants GIL' END AS state, stack, "
          "frame_text.text AS leaf, count, weight_ns FROM sample JOIN thread_text ON thread_text.id = sample.thread "
          "JOIN stack ON stack.id = sample.stack JOIN frame_text ON frame_text.id = stack.frame "
          "LEFT JOIN string ON string.id = sample.task"),
-    VIEW(line_time,
-         "SELECT name, file, line, sum(count) AS samples, sum(weight_ns) AS weight_ns FROM sample "
-         "JOIN stack ON stack.id = sample.stack JOIN frame_text ON frame_text.id = stack.frame "
-         "GROUP BY frame_text.function, line"),
+    VIEW(line_time, "SELECT name, file, line, sum(count) AS samples, sum(weight_ns) AS weight_ns FROM sample "
+                    "JOIN stack ON stack.id = sample.stack JOIN frame_text ON frame_text.id = stack.frame "
+                    "GROUP BY frame_text.function, line"),
     // Each sampled stack once, then up to its root; a function counts once a stack however often it recurs.
     VIEW(function_time,
          "WITH RECURSIVE leaf(stack, count, weight_ns) AS (SELECT stack, sum(count), sum(weight_ns) FROM sample "

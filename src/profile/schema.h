@@ -9,7 +9,7 @@
 enum {
     OP_SCHEMA_APPLICATION_ID = 0x4F757450,   // "OutP", PRAGMA application_id
     OP_SCHEMA_PAGE_BYTES = 4096,
-    OP_SCHEMA_MAX_SQL_BYTES = 16 << 10,      // of one statement
+    OP_SCHEMA_MAX_SQL_BYTES = 16 << 10,   // of one statement
     // Of a timeline's blob: zlib never adds more than this to a block of OP_TIMELINE_MAX_BLOCK_BYTES.
     OP_SCHEMA_MAX_PACKED_BYTES = 80 << 10,
 };

@@ -12,17 +12,17 @@
 #include "profile/timeline.h"
 
 // X(NAME, sql). One statement a table, each row whole, by id.
-#define STATEMENT_MAP(X)                                                                                     \
-    X(STRING, "INSERT OR REPLACE INTO string VALUES(?,?)")                                                   \
-    X(RUN, "INSERT OR REPLACE INTO run VALUES(?,?,?,?,?,?,?,?,?,?)")                                         \
-    X(PROCESS, "INSERT OR REPLACE INTO process VALUES(?,?,?,?,?,?,?,?)")                                     \
-    X(THREAD, "INSERT OR REPLACE INTO thread VALUES(?,?,?,?,?,?,?)")                                         \
-    X(FUNCTION, "INSERT OR REPLACE INTO function VALUES(?,?,?,?,?)")                                         \
-    X(FRAME, "INSERT OR REPLACE INTO frame VALUES(?,?,?)")                                                   \
-    X(STACK, "INSERT OR REPLACE INTO stack VALUES(?,?,?)")                                                   \
-    X(SAMPLE, "INSERT INTO sample VALUES(?,?,?,?,?,?,?) ON CONFLICT(id) DO UPDATE SET "                      \
-              "count = excluded.count, weight_ns = excluded.weight_ns")                                      \
-    X(TIMELINE, "INSERT OR REPLACE INTO timeline VALUES(?,?,?,?,?,?,?)")                                     \
+#define STATEMENT_MAP(X)                                                                                           \
+    X(STRING, "INSERT OR REPLACE INTO string VALUES(?,?)")                                                         \
+    X(RUN, "INSERT OR REPLACE INTO run VALUES(?,?,?,?,?,?,?,?,?,?)")                                               \
+    X(PROCESS, "INSERT OR REPLACE INTO process VALUES(?,?,?,?,?,?,?,?)")                                           \
+    X(THREAD, "INSERT OR REPLACE INTO thread VALUES(?,?,?,?,?,?,?)")                                               \
+    X(FUNCTION, "INSERT OR REPLACE INTO function VALUES(?,?,?,?,?)")                                               \
+    X(FRAME, "INSERT OR REPLACE INTO frame VALUES(?,?,?)")                                                         \
+    X(STACK, "INSERT OR REPLACE INTO stack VALUES(?,?,?)")                                                         \
+    X(SAMPLE, "INSERT INTO sample VALUES(?,?,?,?,?,?,?) ON CONFLICT(id) DO UPDATE SET "                            \
+              "count = excluded.count, weight_ns = excluded.weight_ns")                                            \
+    X(TIMELINE, "INSERT OR REPLACE INTO timeline VALUES(?,?,?,?,?,?,?)")                                           \
     X(COUNTER, "INSERT OR REPLACE INTO counter VALUES(?,?,?)")
 
 enum {
@@ -60,7 +60,7 @@ typedef struct {
 } file_state;
 
 struct op_store {
-    op_profile *profile;   // borrowed
+    op_profile *profile;      // borrowed
     char *path, *real_path;   // owned; as given (for messages), as opened
     sqlite3 *db;
     sqlite3_stmt *statements[STATEMENT_COUNT];
@@ -167,8 +167,8 @@ static int bind_numbers(sqlite3_stmt *statement, const int64_t *values, int coun
     return code;
 }
 
-#define PUT_ROW(store, which, ...)                                                                           \
-    put_numbers((store)->statements[which], (const int64_t[]){__VA_ARGS__},                                  \
+#define PUT_ROW(store, which, ...)                                                                                 \
+    put_numbers((store)->statements[which], (const int64_t[]){__VA_ARGS__},                                        \
                 (int)(sizeof((const int64_t[]){__VA_ARGS__}) / sizeof(int64_t)))
 
 static int put_numbers(sqlite3_stmt *statement, const int64_t *values, int count)
@@ -204,8 +204,15 @@ static int put_run(op_store *store)
     if (store->state.has_run && same_run(run, &store->state.run))
         return SQLITE_OK;
     double rate_hz = isfinite(run->asked_rate_hz) && run->asked_rate_hz > 0 ? run->asked_rate_hz : 0;
-    const int64_t values[] = {1, run->command, run->host, run->tool_version, clamp_time(run->started_unix_ns),
-                              clamp_time(run->duration_ns), 0, run->mode == OP_MODE_CPU, run->include_idle,
+    const int64_t values[] = {1,
+                              run->command,
+                              run->host,
+                              run->tool_version,
+                              clamp_time(run->started_unix_ns),
+                              clamp_time(run->duration_ns),
+                              0,
+                              run->mode == OP_MODE_CPU,
+                              run->include_idle,
                               run->complete};
     sqlite3_stmt *statement = store->statements[WRITE_RUN];
     int code = bind_numbers(statement, values, (int)(sizeof values / sizeof values[0]));
@@ -309,8 +316,12 @@ static int put_timelines(op_store *store, int64_t *last)
         op_status status = op_packer_pack(&store->packer, block->runs.data, block->runs.size);
         if (status != OP_OK)
             return SQLITE_NOMEM;
-        const int64_t values[] = {row, block->thread, clamp_time(block->start_ns), clamp_time(block->end_ns),
-                                  clamp_count(block->samples), (int64_t)block->runs.size};
+        const int64_t values[] = {row,
+                                  block->thread,
+                                  clamp_time(block->start_ns),
+                                  clamp_time(block->end_ns),
+                                  clamp_count(block->samples),
+                                  (int64_t)block->runs.size};
         sqlite3_stmt *statement = store->statements[WRITE_TIMELINE];
         code = bind_numbers(statement, values, (int)(sizeof values / sizeof values[0]));
         if (code == SQLITE_OK)
@@ -333,7 +344,7 @@ static bool make_room(void **items, size_t *room, size_t count, size_t item_size
     return true;
 }
 
-#define MAKE_ROOM(state, table, noun, count) \
+#define MAKE_ROOM(state, table, noun, count)                                                                       \
     make_room((void **)(void *)&(state)->table, &(state)->noun##_room, (count), sizeof *(state)->table)
 
 // Before the transaction, so that noting what it wrote cannot fail.

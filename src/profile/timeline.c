@@ -92,8 +92,8 @@ op_status op_timeline_add(op_profile *profile, op_id thread, op_id stack, op_thr
         start_ns = block->end_ns;
         end_ns = end_ns < start_ns ? start_ns : end_ns;
     }
-    if (block && (start_ns - block->start_ns >= OP_TIMELINE_BLOCK_NS ||
-                  block->runs.size >= OP_TIMELINE_BLOCK_BYTES))
+    if (block &&
+        (start_ns - block->start_ns >= OP_TIMELINE_BLOCK_NS || block->runs.size >= OP_TIMELINE_BLOCK_BYTES))
         block = NULL;
     if (!block) {
         op_status status = open_block(profile, thread, start_ns, &block);

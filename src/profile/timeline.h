@@ -6,8 +6,8 @@
 #include "profile/profile.h"
 
 enum {
-    OP_TIMELINE_BLOCK_BYTES = 64 << 10,     // a block that has reached this takes no further run
-    OP_TIMELINE_MAX_RUN_BYTES = 40,         // four varints
+    OP_TIMELINE_BLOCK_BYTES = 64 << 10,   // a block that has reached this takes no further run
+    OP_TIMELINE_MAX_RUN_BYTES = 40,       // four varints
     OP_TIMELINE_MAX_BLOCK_BYTES = OP_TIMELINE_BLOCK_BYTES + OP_TIMELINE_MAX_RUN_BYTES,
 };
 #define OP_TIMELINE_BLOCK_NS INT64_C(10000000000)

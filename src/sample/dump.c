@@ -88,9 +88,13 @@ static op_status add_thread(dumper *self, const op_python_thread *python)
     thread->tid = python->tid;
     thread->is_main = python->is_main;
     char name[DUMP_NAME_BYTES];
-    if (op_runtime_thread_name(&self->runtime, python, name, sizeof name) != OP_OK &&
-        op_process_thread_name((pid_t)dump->pid, (pid_t)python->tid, name, sizeof name) != OP_OK)
-        name[0] = '\0';
+    if (op_runtime_thread_name(&self->runtime, python, name, sizeof name) != OP_OK) {
+        // A program that never imported threading gives its only thread no name.
+        if (python->is_main)
+            snprintf(name, sizeof name, "MainThread");
+        else if (op_process_thread_name((pid_t)dump->pid, (pid_t)python->tid, name, sizeof name) != OP_OK)
+            name[0] = '\0';
+    }
     thread->name = keep(dump, name, strlen(name));
     thread->state = state_of(self, python, thread->gil_known, holder);
     op_walk_thread walk;

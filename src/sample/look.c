@@ -110,7 +110,7 @@ static op_status sample_thread(op_target *target, uint32_t index, int64_t now_ns
             target->found_failing_ns = now_ns;
         return OP_OK;
     } else if (count == 0) {
-        if (thread->walk.thread.state.value != target->holder.value) {
+        if (thread->walk.thread.state.value != target->glance.holder.value) {
             stats->asked--;
             return OP_OK;   // a thread that runs no Python now
         }
@@ -158,10 +158,10 @@ static op_status sample_idle(op_target *target, uint32_t index, int64_t now_ns)
 static void look_at_thread(op_target *target, op_target_thread *thread, int64_t now_ns)
 {
     bool cpu_mode = target->options->mode == OP_MODE_CPU;
-    bool holds = thread->walk.thread.state.value == target->holder.value;
-    thread->collecting = target->collecting && holds;
+    bool holds = thread->walk.thread.state.value == target->glance.holder.value;
+    thread->collecting = target->glance.collecting && holds;
     if (thread->clock.schedstat_fd < 0) {
-        thread->idle = !holds && target->holder.value != 0;
+        thread->idle = !holds && target->glance.holder.value != 0;
         return;
     }
     if (holds && !cpu_mode) {
@@ -202,11 +202,8 @@ static void look_at_thread(op_target *target, op_target_thread *thread, int64_t 
 static void look(op_target *target, int64_t now_ns)
 {
     target->look_ns = now_ns;
-    if (op_runtime_gil_holder(&target->runtime, target->runtime.interpreter, &target->holder) != OP_OK)
-        target->holder.value = 0;
-    if (target->holder.value == 0 ||
-        op_runtime_is_collecting(&target->runtime, target->runtime.interpreter, &target->collecting) != OP_OK)
-        target->collecting = false;
+    if (op_glance_read(&target->runtime, target->runtime.interpreter, &target->glance) != OP_OK)
+        target->glance.holder.value = 0;
     for (size_t i = 0; i < target->threads.count; i++)
         look_at_thread(target, target->threads.items[i], now_ns);
 }

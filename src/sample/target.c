@@ -114,6 +114,7 @@ op_status op_target_attach(op_target *target, int64_t now_ns, op_error *error)
     target->found_failing_ns = 0;
     target->list_ns = 0;
     target->threads_head = 0;
+    target->glance = (op_glance){0};
     if (target->row == 0) {
         target->row = process_row(target, now_ns);
         target->stats->processes++;
@@ -132,7 +133,10 @@ static op_status name_thread(op_target *target, op_target_thread *thread, int64_
     if (!from_python) {
         if (op_profile_thread(target->profile, thread->row)->name != 0)
             return OP_OK;
-        if (op_process_thread_name(target->pid, (pid_t)thread->walk.thread.tid, name, sizeof name) != OP_OK)
+        // A program that never imported threading gives its only thread no name.
+        if (thread->walk.thread.is_main)
+            snprintf(name, sizeof name, "MainThread");
+        else if (op_process_thread_name(target->pid, (pid_t)thread->walk.thread.tid, name, sizeof name) != OP_OK)
             return OP_OK;
     } else if (thread->tries_named < NAME_TRIES - 2) {
         thread->tries_named = NAME_TRIES - 2;   // a name can still be changed soon after the start
@@ -195,6 +199,7 @@ static op_status list_threads(op_target *target, int64_t now_ns)
         return OP_NO_MEMORY;
     op_status status = op_runtime_threads(&target->runtime, found, OP_RUNTIME_MAX_THREADS, &count);
     target->list_ns = now_ns;
+    target->threads_head = count > 0 ? found[0].state.value : 0;
     if (status == OP_OK) {
         for (size_t i = 0; i < target->threads.count; i++)
             target->threads.items[i]->listed = false;
@@ -219,24 +224,14 @@ static op_status list_threads(op_target *target, int64_t now_ns)
                 free_thread(thread);
         }
         target->threads.count = kept;
-    } else if (status == OP_BAD_DATA || status == OP_UNREADABLE) {
-        status = OP_OK;   // the list was torn, or the program has exec'ed: try again
+    } else if (status != OP_NO_MEMORY) {
+        target->gone = status == OP_PROCESS_GONE;
+        status = OP_OK;   // else the list was torn, or the program has exec'ed: try again
         target->list_ns = now_ns - LIST_INTERVAL_NS + HEAD_INTERVAL_NS;
     }
     op_free(found);
     target->list_cost_ns = op_clock_monotonic_ns() - begin_ns;
     return status;
-}
-
-static bool threads_changed(op_target *target)
-{
-    op_addr head;
-    op_addr at = op_addr_add(target->runtime.interpreter, (uint64_t)target->runtime.layout.interp_threads_head);
-    if (op_memory_read_addr(&target->memory, at, &head) != OP_OK)
-        return true;
-    bool changed = head.value != target->threads_head;
-    target->threads_head = head.value;
-    return changed;
 }
 
 op_status op_target_tend(op_target *target, int64_t now_ns)
@@ -245,7 +240,8 @@ op_status op_target_tend(op_target *target, int64_t now_ns)
         return OP_OK;
     int64_t since_ns = now_ns - target->list_ns;
     bool may_list = target->list_ns == 0 || since_ns >= 200 * target->list_cost_ns;
-    if (may_list && since_ns >= HEAD_INTERVAL_NS && (threads_changed(target) || since_ns >= LIST_INTERVAL_NS)) {
+    if (may_list && since_ns >= HEAD_INTERVAL_NS &&
+        (target->glance.threads_head.value != target->threads_head || since_ns >= LIST_INTERVAL_NS)) {
         op_status status = list_threads(target, now_ns);
         if (status != OP_OK)
             return status;

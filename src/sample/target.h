@@ -6,6 +6,7 @@
 #ifndef OP_SAMPLE_TARGET_H
 #define OP_SAMPLE_TARGET_H
 
+#include "cpython/glance.h"
 #include "cpython/walker.h"
 #include "process/process.h"
 #include "sample/record.h"
@@ -62,9 +63,8 @@ typedef struct {
     int64_t found_failing_ns;           // since when no walk succeeds: an exec, or the end
     int64_t list_ns, list_cost_ns;      // last listing of threads, and what it took
     int64_t look_ns;                    // last look at GIL, collector and states
-    uint64_t threads_head;
-    op_addr holder;
-    bool collecting;
+    uint64_t threads_head;              // when threads were listed last
+    op_glance glance;
 } op_target;
 
 op_status op_target_new(pid_t pid, const op_record_options *options, op_profile *profile, op_record_stats *stats,

@@ -10,10 +10,11 @@
     --- stderr
     error: *
 
-`$` lines are given to sh as one script, in a folder of their own that is empty but for the files. There `outpace` is
-the executable under test ($OUTPACE) and `python`, `python3` are $PYTHON. A script that exits with 77 skips the test,
-its last line of stdout being the reason. A line `# text` before the first `$` is a comment.
-In expected lines `*` stands for anything within a line, `\\*` for an asterisk; a line `...` for any number of lines.
+`$` lines are given to sh as one script, in a folder of their own that is empty but for the files.
+There `outpace` is the executable under test ($OUTPACE) and `python`, `python3` are $PYTHON. A script
+that exits with 77 skips the test, its last line of stdout being the reason. A line `# text` at the
+top is a comment. In expected lines `*` stands for anything within a line, `\\*` for an asterisk; a
+line `...` for any number of lines.
 
     run.py [--accept] [--jobs N] [NAME-PART...]
 
@@ -144,6 +145,13 @@ def make_folder(case: Case, root: pathlib.Path) -> tuple[pathlib.Path, dict[str,
     return work, env
 
 
+def kill_group(group: int) -> None:
+    try:
+        os.killpg(group, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+
+
 def run(case: Case, accept: bool) -> tuple[str, list[str]]:
     """Runs one test: ("ok" | "skip" | "not ok", lines to print)."""
     with tempfile.TemporaryDirectory(prefix="outpace-cli-") as name:
@@ -154,9 +162,10 @@ def run(case: Case, accept: bool) -> tuple[str, list[str]]:
             try:
                 out, err = process.communicate(timeout=SECONDS)
             except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
+                kill_group(process.pid)
                 process.communicate()
                 return "not ok", [f"still running after {SECONDS} s"]
+            kill_group(process.pid)  # what a failed test left behind
         code = process.returncode if process.returncode >= 0 else 128 - process.returncode
         got = {"stdout": out.decode(errors="backslashreplace").replace(name, "ROOT").splitlines(),
                "stderr": err.decode(errors="backslashreplace").replace(name, "ROOT").splitlines()}

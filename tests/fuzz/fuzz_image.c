@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Property: whatever lies in the memory of a target, looking at it ends, and does not crash.
-// The first byte chooses a recorded image (tests/images, relative to the project's folder, where tools/fuzz.sh runs);
-// the rest are changes to it: three bytes say where, one says what. Where its top bit is set, the rest is an image file.
+// The first byte chooses a recorded image (tests/images, relative to the project's folder, where tools/fuzz.sh
+// runs); the rest are changes to it: three bytes say where, one says what. Where its top bit is set, the rest is an
+// image file.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +11,15 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { FIRST_MINOR = 8, MINORS = 8, MAX_THREADS = 64, MAX_FRAMES = 200, CHANGE_BYTES = 4, MAX_CHANGES = 64, OFFSETS = 4 };
+enum {
+    FIRST_MINOR = 8,
+    MINORS = 8,
+    MAX_THREADS = 64,
+    MAX_FRAMES = 200,
+    CHANGE_BYTES = 4,
+    MAX_CHANGES = 64,
+    OFFSETS = 4
+};
 
 static op_image *images[MINORS];   // opened once: a fuzzer runs one input after the other
 
@@ -39,7 +48,7 @@ static void look_at_thread(op_runtime *runtime, const op_python_thread *thread)
         if (op_code_read(runtime, frames[i].code, &code) != OP_OK)
             continue;
         for (int k = 0; k < OFFSETS; k++)
-            (void)op_code_line(&code, frames[i].lasti * k - 1);
+            (void)op_code_line(&code, (int64_t)((uint64_t)frames[i].lasti * (uint64_t)k) - 1);
         op_code_fini(&code);
     }
 }

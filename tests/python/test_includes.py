@@ -16,8 +16,8 @@ MAY_INCLUDE: dict[str, tuple[str, ...]] = {
     "export": ("profile",),
     "cli": ("base", "profile", "process", "cpython", "sample", "export"),
 }
-# Headers from outside, where they are not libc's: library header -> the one room that may name it.
-LIBRARY_HEADERS = {"sqlite3.h": "profile", "zlib.h": "profile"}
+# Headers from outside, where they are not libc's, and who may name them. cpython: recorded images are compressed.
+LIBRARY_HEADERS = {"sqlite3.h": ("profile",), "zlib.h": ("profile", "cpython")}
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"]+)[>"]', re.MULTILINE)
 
 
@@ -51,8 +51,8 @@ def test_no_include_goes_upward_or_sideways() -> None:
                 wrong.append(f"{where}: name it from src/, as \"room/file.h\"")
             elif name.split("/")[0] not in reach(room):
                 wrong.append(f"{where}: {room} may not include {name.split('/')[0]}")
-        elif LIBRARY_HEADERS.get(name, room) != room:
-            wrong.append(f"{where}: that library belongs to {LIBRARY_HEADERS[name]}")
+        elif room not in LIBRARY_HEADERS.get(name, (room,)):
+            wrong.append(f"{where}: that library belongs to {', '.join(LIBRARY_HEADERS[name])}")
     assert not wrong, "\n".join(wrong)
 
 
@@ -72,7 +72,8 @@ def test_headers_have_guards_named_after_their_place() -> None:
 
 
 def test_the_door_to_the_heap_is_one() -> None:
-    call = re.compile(r"(?<![\w.>])(malloc|calloc|realloc|free|strdup|strndup|asprintf|vasprintf)\s*\(")
+    # free is not among them: what realpath and getline give must go back where it came from.
+    call = re.compile(r"(?<![\w.>])(malloc|calloc|realloc|reallocarray|strdup|strndup|asprintf|vasprintf)\s*\(")
     wrong = []
     for path in sorted(SRC.rglob("*.[ch]")):
         if path.relative_to(SRC).as_posix() == "base/memory.c":

@@ -39,9 +39,11 @@ def c():
 
 
 def b(count):
+    # fmt: off
     return sum(
         numbers(count)
     )
+    # fmt: on
 
 
 class Größe:

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// make_image PID FILE: records the memory of a Python process that a walk over all its threads needs. The process must
-// hold still. tools/images.py runs it.
+// make_image PID FILE: records the memory of a Python process that a walk over all its threads needs. The process
+// must hold still. tools/images.py runs it.
 #include <stdio.h>
 #include <stdlib.h>
 #include "cpython/image.h"
@@ -14,7 +14,8 @@ static void touch(op_memory_reader *memory, op_addr from, uint64_t bytes)
     unsigned char ignored[STEP_BYTES];
     for (uint64_t done = 0; done < bytes && done < 1 << 20; done += STEP_BYTES) {
         uint64_t left = bytes - done;
-        if (op_memory_read(memory, op_addr_add(from, done), ignored, left < STEP_BYTES ? (size_t)left : STEP_BYTES) != OP_OK)
+        if (op_memory_read(memory, op_addr_add(from, done), ignored,
+                           left < STEP_BYTES ? (size_t)left : STEP_BYTES) != OP_OK)
             return;
     }
 }
@@ -50,7 +51,8 @@ static void touch_frame(op_runtime *runtime, const test_frame *frame)
         return;
     if (op_code_read(runtime, frame->code, &code) == OP_OK) {
         if (layout->minor >= 11)
-            touch(runtime->memory, frame->code, (uint64_t)layout->code_bytecode + (uint64_t)code.identity.bytecode_bytes);
+            touch(runtime->memory, frame->code,
+                  (uint64_t)layout->code_bytecode + (uint64_t)code.identity.bytecode_bytes);
         op_code_fini(&code);
     }
     if (op_addr_is_object(frame->function))
@@ -73,7 +75,8 @@ static op_status record(op_runtime *runtime)
         if (status != OP_OK && status != OP_NO_FILE)
             return status;
         // What sits on the frames' instructions is read again: some versions keep pointers around them.
-        touch(runtime->memory, threads[i].state, (uint64_t)(runtime->layout.thread_size > 0 ? runtime->layout.thread_size : 1024));
+        touch(runtime->memory, threads[i].state,
+              (uint64_t)(runtime->layout.thread_size > 0 ? runtime->layout.thread_size : 1024));
         touch_chunks(runtime, threads[i].state);
         size_t depth = frames_follow(runtime, threads[i].state, frames, MAX_FRAMES, &complete);
         for (size_t k = 0; k < depth; k++)
@@ -85,10 +88,11 @@ static op_status record(op_runtime *runtime)
     if (status == OP_OK)
         status = op_runtime_is_collecting(runtime, runtime->interpreter, &collecting);
     if (status == OP_OK && runtime->layout.interp_gc_frame >= 0)
-        status = op_field_read_addr(runtime->memory, runtime->interpreter, runtime->layout.interp_gc_frame, &holder);
-    if (status == OP_OK && runtime->layout.interp_code_object_generation >= 0)
-        status = op_field_read_addr(runtime->memory, runtime->interpreter, runtime->layout.interp_code_object_generation,
+        status = op_field_read_addr(runtime->memory, runtime->interpreter, runtime->layout.interp_gc_frame,
                                     &holder);
+    if (status == OP_OK && runtime->layout.interp_code_object_generation >= 0)
+        status = op_field_read_addr(runtime->memory, runtime->interpreter,
+                                    runtime->layout.interp_code_object_generation, &holder);
     return status;
 }
 
@@ -107,7 +111,8 @@ int main(int argc, char **argv)
     if (status == OP_OK)
         status = op_image_recorder_new(&live, &recorder);
     if (status == OP_OK)
-        status = op_runtime_at(op_image_recorder_reader(recorder), found.address, found.minor, found.patch, &runtime, &error);
+        status = op_runtime_at(op_image_recorder_reader(recorder), found.address, found.minor, found.patch,
+                               &runtime, &error);
     if (status == OP_OK) {
         status = record(&runtime);
         if (status != OP_OK)

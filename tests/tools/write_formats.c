@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-// write_formats FOLDER: the profiles of profile_fixture.h in every format, as FOLDER/PROFILE.ENDING, for readers that
-// are not ours (tests/python/test_formats.py).
+// write_formats FOLDER: the profiles of export_fixture.h in every format, as FOLDER/PROFILE.FORMAT, for readers
+// that are not ours (tests/python/test_formats.py).
 #include <stdio.h>
 #include "base/memory.h"
 #include "export/export.h"
 #include "export/table.h"
-#include "profile_fixture.h"
+#include "export_fixture.h"
 
 static int write_file(const char *folder, const char *profile, const char *ending, const op_buffer *bytes)
 {

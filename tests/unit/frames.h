@@ -26,7 +26,8 @@ static inline op_status frames_top(op_runtime *runtime, op_addr state, op_addr *
     if (runtime->minor < 11)
         return op_field_read_addr(runtime->memory, state, layout->thread_frame, top);
     op_status status = op_field_read_addr(runtime->memory, state, layout->thread_cframe, &cframe);
-    return status == OP_OK ? op_field_read_addr(runtime->memory, cframe, layout->cframe_current_frame, top) : status;
+    return status == OP_OK ? op_field_read_addr(runtime->memory, cframe, layout->cframe_current_frame, top)
+                           : status;
 }
 
 static inline op_status frames_read_object(op_runtime *runtime, op_addr at, test_frame *frame, op_addr *back)
@@ -71,7 +72,8 @@ static inline op_status frames_read_inner(op_runtime *runtime, op_addr at, test_
 }
 
 // Leaf first. Stops at what is unreadable; *complete tells. At most max.
-static inline size_t frames_follow(op_runtime *runtime, op_addr state, test_frame *frames, size_t max, bool *complete)
+static inline size_t frames_follow(op_runtime *runtime, op_addr state, test_frame *frames, size_t max,
+                                   bool *complete)
 {
     op_addr at;
     size_t count = 0;

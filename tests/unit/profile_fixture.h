@@ -86,8 +86,8 @@ static inline bool fixture_begin(op_profile *profile)
 }
 
 // One sample and its piece of timeline.
-static inline bool fixture_tick(op_profile *profile, op_id thread, op_id stack, op_thread_state state, int64_t at_ns,
-                                int64_t length_ns)
+static inline bool fixture_tick(op_profile *profile, op_id thread, op_id stack, op_thread_state state,
+                                int64_t at_ns, int64_t length_ns)
 {
     op_sample sample = {
         .thread = thread, .stack = stack, .state = state, .count = 1, .weight_ns = (uint64_t)length_ns};
@@ -107,7 +107,8 @@ static inline bool fixture_fill(op_profile *profile)
     op_id idle = fixture_stack(profile, root, "wait", 40);
     op_function native = {.kind = OP_FRAME_NATIVE};
     op_frame frame = {.function = op_profile_add_function(profile, &native)};
-    op_id leaf = op_profile_add_stack(profile, (op_stack){.parent = idle, .frame = op_profile_add_frame(profile, frame)});
+    op_id leaf = op_profile_add_stack(profile,
+                                      (op_stack){.parent = idle, .frame = op_profile_add_frame(profile, frame)});
     if (!root || !work || !fib || !deep || !idle || !leaf)
         return false;
     for (int i = 0; i < 100; i++) {
@@ -115,8 +116,8 @@ static inline bool fixture_fill(op_profile *profile)
             !fixture_tick(profile, 2, leaf, i % 4 ? OP_STATE_WAITING : OP_STATE_WANTS_GIL, i * 1000000LL, 1000000))
             return false;
     }
-    op_sample task = {.thread = 1, .task = op_profile_string(profile, "Task-1"), .stack = work, .count = 7,
-                      .weight_ns = 7000000};
+    op_sample task = {
+        .thread = 1, .task = op_profile_string(profile, "Task-1"), .stack = work, .count = 7, .weight_ns = 7000000};
     return task.task && op_profile_add_sample(profile, &task) &&
            op_profile_set_counter(profile, "samples", 207) == OP_OK &&
            op_profile_set_counter(profile, "late", -3) == OP_OK;

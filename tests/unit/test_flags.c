@@ -137,9 +137,10 @@ TAP_TEST(help_and_version_need_nothing_else)
 
 TAP_TEST(wrong_rates)
 {
-    static const char *const bad[] = {"0",   "-1",   "''",   "nan",  "inf",   "0x10", "1e7",   "1000001",
-                                      "1,5", "ten",  "1 ",   "1e",   ".",     "-",    "1e-",   "--",
-                                      "1.2.3", "+-1", "1e400", "0e5", "99999999999999999999999999999999999999999999"};
+    static const char *const bad[] = {
+        "0",       "-1",  "''",    "nan", "inf",   "0x10", "1e7",
+        "1000001", "1,5", "ten",   "1 ",  "1e",    ".",    "-",
+        "1e-",     "--",  "1.2.3", "+-1", "1e400", "0e5",  "99999999999999999999999999999999999999999999"};
     char line[128];
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         if (strcmp(bad[i], "1 ") == 0) {
@@ -263,7 +264,8 @@ TAP_TEST(help_names_every_flag_and_fits)
             snprintf(dashed, sizeof dashed, "--%s", flag->name);
             TAP_OK((flag->verbs >> verb & 1U) == 0 || strstr(text, dashed) != NULL);
         }
-        for (const char *line = text; *line != '\0'; line += strcspn(line, "\n") + (line[strcspn(line, "\n")] != 0)) {
+        for (const char *line = text; *line != '\0';
+             line += strcspn(line, "\n") + (line[strcspn(line, "\n")] != 0)) {
             TAP_OK(strcspn(line, "\n") <= 100);
         }
         op_buffer_fini(&out);

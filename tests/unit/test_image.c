@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Recorded images of every version (tests/images, made by tools/images.py): threads, names, stacks and lines must be
-// what the interpreter itself said when they were recorded.
+// Recorded images of every version (tests/images, made by tools/images.py): threads, names, stacks and lines must
+// be what the interpreter itself said when they were recorded.
 #include "cpython/image.h"
 
 #include "base/memory.h"
@@ -106,14 +106,38 @@ static void check_version(int minor)
     note_version(minor);
 }
 
-TAP_TEST(image_3_8) { check_version(8); }
-TAP_TEST(image_3_9) { check_version(9); }
-TAP_TEST(image_3_10) { check_version(10); }
-TAP_TEST(image_3_11) { check_version(11); }
-TAP_TEST(image_3_12) { check_version(12); }
-TAP_TEST(image_3_13) { check_version(13); }
-TAP_TEST(image_3_14) { check_version(14); }
-TAP_TEST(image_3_15) { check_version(15); }
+TAP_TEST(image_3_8)
+{
+    check_version(8);
+}
+TAP_TEST(image_3_9)
+{
+    check_version(9);
+}
+TAP_TEST(image_3_10)
+{
+    check_version(10);
+}
+TAP_TEST(image_3_11)
+{
+    check_version(11);
+}
+TAP_TEST(image_3_12)
+{
+    check_version(12);
+}
+TAP_TEST(image_3_13)
+{
+    check_version(13);
+}
+TAP_TEST(image_3_14)
+{
+    check_version(14);
+}
+TAP_TEST(image_3_15)
+{
+    check_version(15);
+}
 
 TAP_TEST(qualified_names)
 {
@@ -213,8 +237,8 @@ TAP_TEST(gil_holder)
         gil = runtime.address;
         if (minor >= 12)
             TAP_REQUIRE(op_field_read_addr(runtime.memory, runtime.interpreter, layout->interp_gil, &gil) == OP_OK);
-        unsigned char *locked = op_image_at(image, op_field_at(gil, minor >= 12 ? layout->gil_locked
-                                                                                 : layout->runtime_gil_locked), 4);
+        unsigned char *locked =
+            op_image_at(image, op_field_at(gil, minor >= 12 ? layout->gil_locked : layout->runtime_gil_locked), 4);
         TAP_REQUIRE(locked);
         memcpy(locked, &one, sizeof one);
         poke(image, gil, minor >= 12 ? layout->gil_last_holder : layout->runtime_gil_last_holder,
@@ -256,7 +280,8 @@ TAP_TEST(debug_offsets)
         TAP_EQ_INT(op_runtime_at(runtime.memory, runtime.address, minor, runtime.patch, &again, &error), OP_OK);
         TAP_OK(again.layout_assumed);
         poke(image, runtime.address, FREE_THREADED_WORD, 1);
-        TAP_EQ_INT(op_runtime_at(runtime.memory, runtime.address, minor, runtime.patch, &again, &error), OP_FREE_THREADED);
+        TAP_EQ_INT(op_runtime_at(runtime.memory, runtime.address, minor, runtime.patch, &again, &error),
+                   OP_FREE_THREADED);
         op_image_free(image);
     }
 }
@@ -305,7 +330,7 @@ TAP_TEST(no_images)
     file[31] = 0x7f;   // a huge size
     parse(file, count, OP_BAD_DATA);
     file[31] = 0;
-    file[8] = 99;      // another format
+    file[8] = 99;   // another format
     parse(file, count, OP_BAD_DATA);
     file[8] = OP_IMAGE_FORMAT;
     op_image_free(parse(file, count, OP_OK));

@@ -98,6 +98,20 @@ TAP_TEST(stack_frames)
     op_profile_free(profile);
 }
 
+TAP_TEST(stacks_end_somewhere)
+{
+    op_profile *profile = fixture_new();
+    op_id stack = 0, deepest = 0;
+    int depth = 0;
+    while ((stack = op_profile_add_stack(profile, (op_stack){stack, 1})) != 0) {
+        deepest = stack;
+        depth++;
+    }
+    TAP_EQ_INT(depth, OP_PROFILE_MAX_STACK_DEPTH + 1);
+    TAP_EQ_UINT(op_profile_stack_frames(profile, deepest, NULL, 0), depth);
+    op_profile_free(profile);
+}
+
 TAP_TEST(totals_and_counters)
 {
     op_profile *profile = fixture_new();

@@ -22,11 +22,11 @@ TAP_TEST(runs_grow)
     op_profile *profile = empty_timeline();
     TAP_EQ_INT(add(profile, 1, 5000000, 1000000), OP_OK);
     TAP_EQ_INT(add(profile, 1, 6000000, 1000000), OP_OK);
-    TAP_EQ_INT(add(profile, 1, 7900000, 100000), OP_OK);    // a gap below the mean interval of 1 ms
-    TAP_EQ_INT(add(profile, 1, 9000000, 100000), OP_OK);    // not below
-    TAP_EQ_INT(add(profile, 2, 9100000, 100000), OP_OK);    // another stack
+    TAP_EQ_INT(add(profile, 1, 7900000, 100000), OP_OK);   // a gap below the mean interval of 1 ms
+    TAP_EQ_INT(add(profile, 1, 9000000, 100000), OP_OK);   // not below
+    TAP_EQ_INT(add(profile, 2, 9100000, 100000), OP_OK);   // another stack
     TAP_EQ_INT(op_timeline_add(profile, 1, 2, OP_STATE_WAITING, 9200000, 300, 5), OP_OK);   // another state
-    TAP_EQ_INT(add(profile, 1, 9100000, 500000), OP_OK);    // begins before the last one ended
+    TAP_EQ_INT(add(profile, 1, 9100000, 500000), OP_OK);   // begins before the last one ended
     TAP_REQUIRE(profile->timelines.count == 1);
     const op_timeline_run expected[] = {
         {5000000, 3000000, 3, 1, OP_STATE_RUNNING}, {9000000, 100000, 1, 1, OP_STATE_RUNNING},

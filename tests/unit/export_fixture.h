@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: MIT
+// Profiles made by hand, for the tests of the room `export`.
+#ifndef OP_TESTS_EXPORT_FIXTURE_H
+#define OP_TESTS_EXPORT_FIXTURE_H
+
+#include <string.h>
+#include "base/memory.h"
+#include "profile/profile.h"
+#include "tap.h"
+
+// Control characters, bidi, quotes, separators, what ends CDATA, and bytes that are no UTF-8.
+#define FIXTURE_HOSTILE "a;b\"<c>&'\n\x1b[31m\xe2\x80\xae]]>\xff\\"
+
+enum { FIXTURE_MS = 1000000 };
+
+static inline op_profile *fixture_new(void)
+{
+    op_profile *profile = NULL;
+    TAP_REQUIRE(op_profile_new(&profile) == OP_OK);
+    return profile;
+}
+
+static inline void fixture_set_run(op_profile *profile)
+{
+    profile->run = (op_run){
+        .command = op_profile_string(profile, "python app.py --size 10"),
+        .host = op_profile_string(profile, "desk"),
+        .tool_version = op_profile_string(profile, "0.1.0"),
+        .started_unix_ns = INT64_C(1735689600000000000),   // 2025-01-01 00:00:00 UTC
+        .duration_ns = INT64_C(10000000000),
+        .asked_rate_hz = 1000,
+        .mode = OP_MODE_WALL,
+        .complete = true,
+    };
+}
+
+static inline op_id fixture_process(op_profile *profile, int64_t pid, const char *command)
+{
+    op_process_row row = {
+        .pid = pid,
+        .command = op_profile_string(profile, command),
+        .executable = op_profile_string(profile, "/usr/bin/python3.13"),
+        .python = op_profile_string(profile, "3.13.0"),
+    };
+    return op_profile_add_process(profile, &row);
+}
+
+static inline op_id fixture_thread(op_profile *profile, op_id process, int64_t tid, const char *name)
+{
+    op_thread_row row = {.process = process, .tid = tid, .name = op_profile_string(profile, name)};
+    row.is_main = strcmp(name, "MainThread") == 0;
+    return op_profile_add_thread(profile, &row);
+}
+
+static inline op_id fixture_frame(op_profile *profile, const char *name, const char *file, uint32_t first_line,
+                                  uint32_t line)
+{
+    op_function function = {
+        .kind = OP_FRAME_PYTHON,
+        .name = op_profile_string(profile, name),
+        .file = op_profile_string(profile, file),
+        .first_line = first_line,
+    };
+    return op_profile_add_frame(profile, (op_frame){op_profile_add_function(profile, &function), line});
+}
+
+static inline op_id fixture_label(op_profile *profile, op_frame_kind kind)
+{
+    op_function function = {.kind = kind};
+    return op_profile_add_frame(profile, (op_frame){op_profile_add_function(profile, &function), 0});
+}
+
+// Root first.
+static inline op_id fixture_stack(op_profile *profile, const op_id *frames, size_t count)
+{
+    op_id stack = 0;
+    for (size_t i = 0; i < count; i++) {
+        stack = op_profile_add_stack(profile, (op_stack){stack, frames[i]});
+    }
+    return stack;
+}
+
+// A sample of weight count * 1 ms. Past op_profile_add_sample, since an exporter must take any ids.
+static inline void fixture_sample(op_profile *profile, op_id thread, op_id stack, uint64_t count)
+{
+    op_sample *sample = OP_VECTOR_PUSH(&profile->samples);
+    TAP_REQUIRE(sample != NULL);
+    *sample = (op_sample){
+        .thread = thread,
+        .stack = stack,
+        .state = OP_STATE_RUNNING,
+        .count = count,
+        .weight_ns = count * FIXTURE_MS,
+    };
+}
+#define FIXTURE_SAMPLE(profile, thread, count, ...)                                                                \
+    fixture_sample((profile), (thread),                                                                            \
+                   fixture_stack((profile), (const op_id[]){__VA_ARGS__},                                          \
+                                 sizeof((const op_id[]){__VA_ARGS__}) / sizeof(op_id)),                            \
+                   (count))
+
+// 100 samples, 100 ms, two threads. main calls fib at line 12 and json at line 13; fib recurs; a worker collects.
+//   <module>;main;fib;fib 40   <module>;main;fib 10   <module>;main 5   <module>;main;loads;decode;scan 25
+//   run;work;<GC> 15   run;work;<native> 5
+static inline op_profile *fixture_small(void)
+{
+    op_profile *profile = fixture_new();
+    fixture_set_run(profile);
+    op_id process = fixture_process(profile, 42, "python app.py --size 10");
+    op_id main_thread = fixture_thread(profile, process, 42, "MainThread");
+    op_id worker = fixture_thread(profile, process, 43, "worker");
+    op_id module = fixture_frame(profile, "<module>", "/home/me/app.py", 1, 20);
+    op_id main_fib = fixture_frame(profile, "main", "/home/me/app.py", 10, 12);
+    op_id main_json = fixture_frame(profile, "main", "/home/me/app.py", 10, 13);
+    op_id fib_call = fixture_frame(profile, "fib", "/home/me/app.py", 2, 5);
+    op_id fib_leaf = fixture_frame(profile, "fib", "/home/me/app.py", 2, 4);
+    op_id loads = fixture_frame(profile, "loads", "/usr/lib/python3.13/json/__init__.py", 299, 346);
+    op_id decode = fixture_frame(profile, "JSONDecoder.decode", "/usr/lib/python3.13/json/decoder.py", 340, 345);
+    op_id scan = fixture_frame(profile, "scan_once", "/usr/lib/python3.13/json/scanner.py", 30, 31);
+    op_id run = fixture_frame(profile, "Thread.run", "/usr/lib/python3.13/threading.py", 980, 1000);
+    op_id work = fixture_frame(profile, "work", "/home/me/venv/lib/python3.13/site-packages/hard/work.py", 7, 8);
+    FIXTURE_SAMPLE(profile, main_thread, 40, module, main_fib, fib_call, fib_leaf);
+    FIXTURE_SAMPLE(profile, main_thread, 10, module, main_fib, fib_leaf);
+    FIXTURE_SAMPLE(profile, main_thread, 5, module, main_json);
+    FIXTURE_SAMPLE(profile, main_thread, 25, module, main_json, loads, decode, scan);
+    FIXTURE_SAMPLE(profile, worker, 15, run, work, fixture_label(profile, OP_FRAME_GC));
+    FIXTURE_SAMPLE(profile, worker, 5, run, work, fixture_label(profile, OP_FRAME_NATIVE));
+    TAP_REQUIRE(op_profile_set_counter(profile, "samples", 100) == OP_OK);
+    return profile;
+}
+
+// Every text hostile; three samples.
+static inline op_profile *fixture_hostile(void)
+{
+    op_profile *profile = fixture_new();
+    fixture_set_run(profile);
+    profile->run.command = op_profile_string(profile, FIXTURE_HOSTILE);
+    profile->run.host = profile->run.tool_version = profile->run.command;
+    op_id process = fixture_process(profile, 1, FIXTURE_HOSTILE);
+    op_id thread = fixture_thread(profile, process, 1, FIXTURE_HOSTILE);
+    profile->processes.items[0].python = profile->run.command;
+    op_id outer = fixture_frame(profile, FIXTURE_HOSTILE, FIXTURE_HOSTILE, 1, 2);
+    op_id inner = fixture_frame(profile, FIXTURE_HOSTILE "2", "/x/" FIXTURE_HOSTILE, 1, 2);
+    FIXTURE_SAMPLE(profile, thread, 3, outer, inner);
+    TAP_REQUIRE(op_profile_set_counter(profile, FIXTURE_HOSTILE, -1) == OP_OK);
+    return profile;
+}
+
+// A recursion of `depth` frames and samples at `samples` depths, evenly apart.
+static inline op_profile *fixture_deep(size_t depth, size_t samples)
+{
+    op_profile *profile = fixture_new();
+    fixture_set_run(profile);
+    op_id thread = fixture_thread(profile, fixture_process(profile, 1, "deep"), 1, "MainThread");
+    op_id frame = fixture_frame(profile, "down", "/home/me/deep.py", 1, 3);
+    op_id stack = 0;
+    for (size_t i = 1; i <= depth; i++) {
+        stack = op_profile_add_stack(profile, (op_stack){stack, frame});
+        if (i % (depth / samples) == 0) {
+            fixture_sample(profile, thread, stack, 1);
+        }
+    }
+    return profile;
+}
+
+// The nth allocation fails, for all n until `write` (an exporter or a table) gets through: before, it must fail and
+// take back what it wrote.
+#define FIXTURE_FAIL_ALL(profile, write, options)                                                                  \
+    do {                                                                                                           \
+        op_status fixture_status = OP_NO_MEMORY;                                                                   \
+        int64_t fixture_n = 0;                                                                                     \
+        for (; fixture_status == OP_NO_MEMORY && fixture_n < 5000; fixture_n++) {                                  \
+            op_buffer fixture_out;                                                                                 \
+            op_buffer_init(&fixture_out);                                                                          \
+            op_buffer_add_text(&fixture_out, "x");                                                                 \
+            op_alloc_fail_after(fixture_n);                                                                        \
+            fixture_status = write((profile), &(options), &fixture_out, NULL);                                     \
+            op_alloc_fail_after(-1);                                                                               \
+            TAP_OK((fixture_status == OP_OK) == (fixture_out.size > 1));                                           \
+            op_buffer_fini(&fixture_out);                                                                          \
+        }                                                                                                          \
+        TAP_EQ_INT(fixture_status, OP_OK);                                                                         \
+        TAP_OK(fixture_n > 1);                                                                                     \
+    } while (0)
+
+#endif

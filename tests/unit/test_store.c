@@ -1,0 +1,750 @@
+// SPDX-License-Identifier: MIT
+// The profile file: what is written comes back, also after a kill, and what is not a profile is refused.
+#include <errno.h>
+#include <sqlite3.h>
+#include <sys/resource.h>
+#include <time.h>
+#include "base/memory.h"
+#include "profile/schema.h"
+#include "profile_fixture.h"
+
+enum { NOBODY = 65534 };
+
+static bool exists(const char *path, const char *ending)
+{
+    char name[FIXTURE_PATH_BYTES + 16];
+    struct stat file;
+    snprintf(name, sizeof name, "%s%s", path, ending);
+    return lstat(name, &file) == 0;
+}
+
+static void write_profile(const char *path, op_profile *profile)
+{
+    op_store *store = NULL;
+    op_error error = {0};
+    TAP_EQ_INT(op_store_create(path, profile, &store, &error), OP_OK);
+    TAP_EQ_STR(error.message, "");
+    TAP_REQUIRE(store != NULL);
+    TAP_EQ_INT(op_store_close(store, &error), OP_OK);
+}
+
+static op_profile *read_profile(const char *path)
+{
+    op_profile *profile = NULL;
+    op_error error = {0};
+    op_status status = op_profile_read(path, &profile, &error);
+    TAP_EQ_STR(status == OP_OK ? "" : error.message, "");
+    TAP_REQUIRE(status == OP_OK);
+    return profile;
+}
+
+static op_status read_status(const char *path)
+{
+    op_profile *profile = NULL;
+    op_error error = {0};
+    op_status status = op_profile_read(path, &profile, &error);
+    TAP_OK(status == OP_OK || (error.status == status && error.message[0] && !profile));
+    op_profile_free(profile);
+    return status;
+}
+
+// Runs SQL on a file as a user would, and gives the first column of the first row as a number.
+static int64_t query(const char *path, const char *sql)
+{
+    sqlite3 *db = NULL;
+    sqlite3_stmt *row = NULL;
+    int64_t value = INT64_MIN;
+    TAP_REQUIRE(sqlite3_open(path, &db) == SQLITE_OK);
+    if (sqlite3_prepare_v2(db, sql, -1, &row, NULL) != SQLITE_OK || sqlite3_step(row) != SQLITE_ROW)
+        TAP_NOTE("%s: %s", sql, sqlite3_errmsg(db));
+    else
+        value = sqlite3_column_int64(row, 0);
+    sqlite3_finalize(row);
+    sqlite3_close(db);
+    return value;
+}
+
+static void execute(const char *path, const char *sql)
+{
+    sqlite3 *db = NULL;
+    char *message = NULL;
+    TAP_REQUIRE(sqlite3_open(path, &db) == SQLITE_OK);
+    sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 0, NULL);
+    sqlite3_exec(db, sql, NULL, NULL, &message);
+    TAP_EQ_STR(message ? message : "", "");
+    sqlite3_free(message);
+    sqlite3_close(db);
+}
+
+TAP_TEST(round_trip)
+{
+    op_profile *profile = fixture_new();
+    const char *path = fixture_path("p.outpace");
+    op_profile_string_bytes(profile, "nul\0 \xff\xfe bad", 10);
+    op_profile_string(profile, "");
+    write_profile(path, profile);
+    TAP_OK(exists(path, "") && !exists(path, "-wal") && !exists(path, "-shm") && !exists(path, "-journal"));
+    struct stat file;
+    TAP_EQ_INT(stat(path, &file), 0);
+    TAP_EQ_INT(file.st_mode & 07777, 0600);
+    TAP_EQ_UINT(profile->timelines.count, 2);   // those that may still grow
+    op_profile *back = read_profile(path);
+    fixture_compare(back, profile);
+    TAP_OK(back->run.complete);
+    int64_t covered_ns;
+    TAP_EQ_UINT(fixture_timeline_samples(back, 1, &covered_ns), 100);
+    TAP_EQ_INT(covered_ns, 100000000);
+    TAP_EQ_UINT(fixture_timeline_samples(back, 2, NULL), 100);
+    op_profile_free(back);
+    op_profile_free(profile);
+    fixture_clean();
+}
+
+TAP_TEST(flushes_write_what_changed_and_readers_see_it)
+{
+    op_profile *profile = NULL;
+    TAP_REQUIRE(op_profile_new(&profile) == OP_OK);
+    const char *path = fixture_path("p.outpace");
+    op_store *store = NULL;
+    TAP_REQUIRE(op_store_create(path, profile, &store, NULL) == OP_OK);
+    op_profile *back = read_profile(path);   // before anything was written
+    TAP_OK(!back->run.complete && back->samples.count == 0);
+    op_profile_free(back);
+    TAP_REQUIRE(fixture_begin(profile));
+    op_random random;
+    op_random_init(&random, 7);
+    int64_t at_ns = 0;
+    for (int flush = 0; flush < 30; flush++) {
+        for (int i = 0; i < 700; i++, at_ns += 1000000) {
+            char name[16];
+            snprintf(name, sizeof name, "f%u", (unsigned)op_random_below(&random, (uint64_t)flush + 2));
+            op_id parent = (op_id)op_random_below(&random, profile->stacks.count + 1);
+            op_id stack = fixture_stack(profile, parent, name, 1 + (uint32_t)op_random_below(&random, 3));
+            op_id thread = 1 + (op_id)op_random_below(&random, 2);
+            TAP_REQUIRE(fixture_tick(profile, thread, stack, OP_STATE_RUNNING, at_ns, 1000000));
+        }
+        profile->threads.items[1].ended_ns = at_ns;
+        profile->run.duration_ns = at_ns;
+        TAP_EQ_INT(op_profile_set_counter(profile, "samples", flush), OP_OK);
+        TAP_EQ_INT(op_store_flush(store, NULL), OP_OK);
+        if (flush % 10 == 0) {
+            back = read_profile(path);
+            fixture_compare(back, profile);
+            TAP_OK(!back->run.complete);
+            TAP_EQ_UINT(fixture_timeline_samples(back, 1, NULL) + fixture_timeline_samples(back, 2, NULL),
+                        op_profile_total_samples(profile));
+            op_profile_free(back);
+        }
+    }
+    TAP_OK(profile->timelines.count <= 2);   // the rest is freed
+    TAP_EQ_INT(op_store_flush(store, NULL), OP_OK);
+    TAP_EQ_INT(op_store_close(store, NULL), OP_OK);
+    back = read_profile(path);
+    fixture_compare(back, profile);
+    TAP_EQ_UINT(fixture_timeline_samples(back, 1, NULL) + fixture_timeline_samples(back, 2, NULL), 21000);
+    op_profile_free(back);
+    op_profile_free(profile);
+    TAP_OK(!exists(path, "-wal"));
+    fixture_clean();
+}
+
+TAP_TEST(a_reader_in_the_middle_harms_nothing)
+{
+    op_profile *profile = fixture_new();
+    const char *path = fixture_path("p.outpace");
+    op_store *store = NULL;
+    TAP_REQUIRE(op_store_create(path, profile, &store, NULL) == OP_OK);
+    TAP_EQ_INT(op_store_flush(store, NULL), OP_OK);
+    sqlite3 *db = NULL;
+    TAP_REQUIRE(sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL) == SQLITE_OK);
+    TAP_EQ_INT(sqlite3_exec(db, "BEGIN; SELECT * FROM sample", NULL, NULL, NULL), SQLITE_OK);
+    for (int i = 0; i < 20; i++) {
+        TAP_REQUIRE(fixture_tick(profile, 1, 1 + (op_id)i % 4, OP_STATE_RUNNING, 200000000 + i * 1000000, 1000000));
+        TAP_EQ_INT(op_store_flush(store, NULL), OP_OK);
+    }
+    TAP_EQ_INT(op_store_close(store, NULL), OP_OK);
+    op_profile *back = read_profile(path);
+    TAP_OK(back->run.complete);
+    fixture_compare(back, profile);
+    op_profile_free(back);
+    sqlite3_close(db);
+    op_profile_free(profile);
+    fixture_clean();
+}
+
+TAP_TEST(places_that_are_refused)
+{
+    op_profile *profile = fixture_new();
+    op_store *store = NULL;
+    op_error error = {0};
+    const char *target = fixture_path("target"), *link_path = fixture_path("link.outpace");
+    TAP_EQ_INT(symlink(target, link_path), 0);
+    TAP_EQ_INT(op_store_create(link_path, profile, &store, &error), OP_NO_OUTPUT);
+    TAP_OK(strstr(error.message, "link.outpace") && strstr(error.message, "symbolic link"));
+    TAP_OK(!exists(target, ""));
+    TAP_EQ_INT(op_store_create(fixture_path(""), profile, &store, &error), OP_NO_OUTPUT);
+    TAP_OK(strstr(error.message, strerror(EISDIR)) != NULL);
+    TAP_EQ_INT(op_store_create(fixture_path("none/p.outpace"), profile, &store, &error), OP_NO_OUTPUT);
+    TAP_OK(strstr(error.message, strerror(ENOENT)) != NULL);
+    TAP_EQ_INT(op_store_create("", profile, &store, &error), OP_NO_OUTPUT);
+    TAP_EQ_INT(op_store_create("/", profile, &store, &error), OP_NO_OUTPUT);
+    TAP_EQ_INT(op_store_create("/proc/p.outpace", profile, &store, &error), OP_NO_OUTPUT);
+    const char *pipe_path = fixture_path("pipe");
+    TAP_EQ_INT(mkfifo(pipe_path, 0600), 0);
+    TAP_EQ_INT(op_store_create(pipe_path, profile, &store, &error), OP_NO_OUTPUT);
+    TAP_EQ_INT(read_status(pipe_path), OP_NOT_PROFILE);
+    TAP_OK(store == NULL);
+    op_profile_free(profile);
+    fixture_clean();
+}
+
+TAP_TEST(names_that_sqlite_might_take_for_something_else)
+{
+    static const char *const names[] = {"file:p.outpace?mode=memory", ":memory:", "a b#c%41?x=1", "-wal", "p'\"q"};
+    op_profile *profile = fixture_new();
+    TAP_REQUIRE(chdir(fixture_path("")) == 0);
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        write_profile(names[i], profile);
+        TAP_OK(exists(names[i], ""));
+        op_profile *back = read_profile(names[i]);
+        fixture_compare(back, profile);
+        op_profile_free(back);
+        execute(fixture_path(names[i]), "PRAGMA journal_mode=WAL");
+        unlink("x");
+        back = read_profile(names[i]);   // lone, in WAL mode: by a URI
+        TAP_EQ_UINT(op_profile_total_samples(back), 207);
+        op_profile_free(back);
+    }
+    op_profile_free(profile);
+    TAP_REQUIRE(chdir("/") == 0);
+    fixture_clean();
+}
+
+TAP_TEST(an_old_file_is_replaced_with_its_log)
+{
+    op_profile *profile = fixture_new();
+    const char *path = fixture_path("p.outpace");
+    int file = open(path, O_CREAT | O_WRONLY, 0644);
+    TAP_EQ_INT(write(file, "old", 3), 3);
+    close(file);
+    char log[FIXTURE_PATH_BYTES + 8];
+    snprintf(log, sizeof log, "%s-wal", path);
+    file = open(log, O_CREAT | O_WRONLY, 0644);
+    TAP_EQ_INT(write(file, "old", 3), 3);
+    close(file);
+    write_profile(path, profile);
+    op_profile *back = read_profile(path);
+    fixture_compare(back, profile);
+    struct stat facts;
+    TAP_EQ_INT(stat(path, &facts), 0);
+    TAP_EQ_INT(facts.st_mode & 07777, 0600);
+    op_profile_free(back);
+    op_profile_free(profile);
+    fixture_clean();
+}
+
+TAP_TEST(discard_and_removal)
+{
+    op_profile *profile = fixture_new();
+    op_store *store = NULL;
+    op_error error;
+    const char *path = fixture_path("p.outpace");
+    TAP_REQUIRE(op_store_create(path, profile, &store, NULL) == OP_OK);
+    TAP_EQ_INT(op_store_flush(store, NULL), OP_OK);
+    op_store_discard(store);
+    TAP_OK(!exists(path, "") && !exists(path, "-wal") && !exists(path, "-shm"));
+    op_store_discard(NULL);
+    TAP_EQ_INT(op_store_close(NULL, NULL), OP_OK);
+
+    TAP_REQUIRE(op_store_create(path, profile, &store, NULL) == OP_OK);
+    TAP_EQ_INT(unlink(path), 0);
+    TAP_EQ_INT(op_store_close(store, &error), OP_NO_OUTPUT);   // not silently lost
+    op_profile_free(profile);
+    fixture_clean();
+}
+
+// A disk that is full: the limit on a file's size makes writes fail.
+TAP_TEST(a_full_disk_is_an_error_and_no_loss)
+{
+    op_profile *profile = fixture_new();
+    op_store *store = NULL;
+    op_error error = {0};
+    const char *path = fixture_path("p.outpace");
+    signal(SIGXFSZ, SIG_IGN);
+    struct rlimit old, small = {.rlim_cur = 4096, .rlim_max = RLIM_INFINITY};
+    TAP_EQ_INT(getrlimit(RLIMIT_FSIZE, &old), 0);
+    small.rlim_max = old.rlim_max;
+    fflush(NULL);
+    setrlimit(RLIMIT_FSIZE, &small);
+    op_status status = op_store_create(path, profile, &store, &error);
+    setrlimit(RLIMIT_FSIZE, &old);
+    TAP_EQ_INT(status, OP_NO_OUTPUT);
+    TAP_OK(strstr(error.message, path) && !exists(path, ""));
+    char command[FIXTURE_PATH_BYTES + 64];
+    snprintf(command, sizeof command, "test -z \"$(ls -A '%s')\"", fixture_path(""));
+    TAP_EQ_INT(system(command), 0);   // nothing half-written
+
+    TAP_REQUIRE(op_store_create(path, profile, &store, NULL) == OP_OK);
+    TAP_EQ_INT(op_store_flush(store, NULL), OP_OK);
+    int64_t at_ns = 200000000;
+    for (int i = 0; i < 5000; i++, at_ns += 1000000)
+        TAP_REQUIRE(fixture_tick(profile, 1, fixture_stack(profile, 1, "many", (uint32_t)i), OP_STATE_RUNNING,
+                                 at_ns, 1000000));
+    small.rlim_cur = 100000;
+    setrlimit(RLIMIT_FSIZE, &small);
+    op_status first = op_store_flush(store, &error), second = op_store_flush(store, &error);
+    setrlimit(RLIMIT_FSIZE, &old);
+    TAP_EQ_INT(first, OP_NO_OUTPUT);
+    TAP_EQ_INT(second, OP_NO_OUTPUT);
+    op_profile *back = read_profile(path);
+    TAP_EQ_UINT(op_profile_total_samples(back), 207);   // as of the last good flush
+    op_profile_free(back);
+    TAP_EQ_INT(op_store_close(store, &error), OP_OK);
+    back = read_profile(path);
+    fixture_compare(back, profile);
+    TAP_EQ_UINT(fixture_timeline_samples(back, 1, NULL), 5100);
+    op_profile_free(back);
+    op_profile_free(profile);
+    fixture_clean();
+}
+
+// Writes for ever, `total` samples a flush; tells through `pipe_end` how many are safely in the file.
+static void write_until_killed(const char *path, int pipe_end)
+{
+    op_profile *profile = NULL;
+    op_store *store = NULL;
+    if (op_profile_new(&profile) != OP_OK || op_store_create(path, profile, &store, NULL) != OP_OK ||
+        !fixture_begin(profile))
+        _exit(1);
+    uint64_t total = 0;
+    op_id last = 0;
+    for (int64_t at_ns = 0;; at_ns += 1000000) {
+        op_id parent = last % 7 ? last : 0;
+        op_id stack = last = fixture_stack(profile, parent, "killed", (uint32_t)(total % 1000));
+        if (!fixture_tick(profile, 1, stack, OP_STATE_RUNNING, at_ns, 1000000))
+            _exit(1);
+        if (++total % 500 == 0) {
+            profile->run.duration_ns = at_ns;
+            if (op_store_flush(store, NULL) != OP_OK || write(pipe_end, &total, sizeof total) != sizeof total)
+                _exit(1);
+        }
+    }
+}
+
+static void start_writer(const char *path, pid_t *child, int *pipe_end)
+{
+    int ends[2];
+    TAP_REQUIRE(pipe(ends) == 0);
+    *child = fork();
+    if (*child == 0) {
+        close(ends[0]);
+        write_until_killed(path, ends[1]);
+    }
+    close(ends[1]);
+    *pipe_end = ends[0];
+    uint64_t total;
+    TAP_REQUIRE(read(*pipe_end, &total, sizeof total) == sizeof total);   // the first flush
+}
+
+// Kills the writer; how many samples it said were safe.
+static uint64_t end_writer(pid_t child, int pipe_end)
+{
+    uint64_t total = 0, next;
+    TAP_EQ_INT(kill(child, SIGKILL), 0);
+    TAP_EQ_INT(waitpid(child, NULL, 0), child);
+    while (read(pipe_end, &next, sizeof next) == sizeof next)
+        total = next;
+    close(pipe_end);
+    return total ? total : 500;
+}
+
+TAP_TEST(a_kill_at_any_moment_loses_nothing_that_was_flushed)
+{
+    op_random random;
+    op_random_init(&random, 42);
+    const char *path = fixture_path("p.outpace");
+    uint64_t most = 0;
+    for (int round = 0; round < 40; round++) {
+        pid_t child;
+        int pipe_end;
+        start_writer(path, &child, &pipe_end);
+        struct timespec wait = {.tv_nsec = (long)op_random_below(&random, 60000000)};
+        nanosleep(&wait, NULL);
+        if (round % 4 == 0)
+            TAP_EQ_INT(read_status(path), OP_OK);   // while it is being written
+        uint64_t safe = end_writer(child, pipe_end);
+        op_profile *back = read_profile(path);
+        uint64_t total = op_profile_total_samples(back);
+        TAP_OK(total >= safe && total <= safe + 500);
+        TAP_EQ_UINT(fixture_timeline_samples(back, 1, NULL), total);
+        TAP_OK(!back->run.complete);
+        most = total > most ? total : most;
+        op_profile_free(back);
+    }
+    TAP_NOTE("up to %llu samples", (unsigned long long)most);
+    fixture_clean();
+}
+
+TAP_TEST(a_kill_while_making_or_closing_leaves_a_whole_file)
+{
+    op_random random;
+    op_random_init(&random, 43);
+    const char *path = fixture_path("p.outpace");
+    op_profile *profile = fixture_new();
+    int complete = 0;
+    write_profile(path, profile);
+    for (int round = 0; round < 60; round++) {
+        pid_t child = fork();
+        while (child == 0) {
+            op_store *store = NULL;
+            if (op_store_create(path, profile, &store, NULL) != OP_OK || op_store_close(store, NULL) != OP_OK)
+                _exit(1);
+        }
+        struct timespec wait = {.tv_nsec = 1000000 + (long)op_random_below(&random, 30000000)};
+        nanosleep(&wait, NULL);
+        TAP_EQ_INT(kill(child, SIGKILL), 0);
+        TAP_EQ_INT(waitpid(child, NULL, 0), child);
+        op_profile *back = read_profile(path);
+        TAP_OK(back->samples.count == 0 || op_profile_total_samples(back) == 207);
+        complete += back->run.complete;
+        op_profile_free(back);
+    }
+    TAP_NOTE("%d of 60 complete", complete);
+
+    // The journal of the last change, left behind.
+    execute(path, "PRAGMA journal_mode=PERSIST; UPDATE counter SET value = 5 WHERE id = 2");
+    char journal[FIXTURE_PATH_BYTES + 16];
+    snprintf(journal, sizeof journal, "%s-journal", path);
+    int file = open(journal, O_WRONLY);
+    static const unsigned char magic[] = {0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7};
+    TAP_EQ_INT(pwrite(file, magic, sizeof magic, 0), sizeof magic);   // as it was before the change was through
+    close(file);
+    TAP_EQ_INT(read_status(path), OP_OK);
+    TAP_OK(exists(path, "-journal"));
+    op_profile_free(profile);
+    fixture_clean();
+}
+
+TAP_TEST(a_killed_reader_harms_nothing)
+{
+    const char *path = fixture_path("p.outpace");
+    pid_t writer;
+    int pipe_end;
+    start_writer(path, &writer, &pipe_end);
+    for (int round = 0; round < 20; round++) {
+        pid_t child = fork();
+        if (child == 0) {
+            for (;;)
+                read_status(path);
+        }
+        struct timespec wait = {.tv_nsec = 3000000 + round * 500000};
+        nanosleep(&wait, NULL);
+        kill(child, SIGKILL);
+        waitpid(child, NULL, 0);
+    }
+    uint64_t safe = end_writer(writer, pipe_end);
+    op_profile *back = read_profile(path);
+    TAP_OK(op_profile_total_samples(back) >= safe);
+    op_profile_free(back);
+    fixture_clean();
+}
+
+static void copy_file(const char *from, const char *to)
+{
+    char command[3 * FIXTURE_PATH_BYTES];
+    snprintf(command, sizeof command, "cp '%s' '%s'", from, to);
+    TAP_REQUIRE(system(command) == 0);
+}
+
+// What a kill left, taken to places where reading it is harder. As another user where we are root, whom no mode
+// stops.
+TAP_TEST(killed_files_open_anywhere)
+{
+    const char *path = fixture_path("p.outpace"), *folder = fixture_path("frozen");
+    const char *frozen = fixture_path("frozen/p.outpace"), *frozen_log = fixture_path("frozen/p.outpace-wal");
+    pid_t child;
+    int pipe_end;
+    start_writer(path, &child, &pipe_end);
+    // A reader that holds the log makes it certain that the file alone is not all.
+    sqlite3 *db = NULL;
+    TAP_REQUIRE(sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL) == SQLITE_OK);
+    TAP_EQ_INT(sqlite3_exec(db, "BEGIN; SELECT * FROM sample", NULL, NULL, NULL), SQLITE_OK);
+    struct timespec wait = {.tv_nsec = 50000000};
+    nanosleep(&wait, NULL);
+    uint64_t safe = end_writer(child, pipe_end);
+    TAP_EQ_INT(mkdir(folder, 0755), 0);
+    char log[FIXTURE_PATH_BYTES + 8];
+    snprintf(log, sizeof log, "%s-wal", path);
+    copy_file(path, frozen);
+    copy_file(log, frozen_log);
+    sqlite3_close(db);
+    TAP_OK(chmod(frozen, 0444) == 0 && chmod(frozen_log, 0444) == 0 && chmod(folder, 0555) == 0);
+    TAP_EQ_INT(chmod(fixture_path(""), 0755), 0);
+    pid_t reader = fork();
+    if (reader == 0) {
+        if (geteuid() == 0 && (setgid(NOBODY) != 0 || setuid(NOBODY) != 0))
+            _exit(2);
+        op_profile *back = read_profile(frozen);   // no index beside, and none can be made
+        TAP_OK(op_profile_total_samples(back) >= safe);
+        TAP_EQ_UINT(fixture_timeline_samples(back, 1, NULL), op_profile_total_samples(back));
+        op_profile_free(back);
+        _exit(0);
+    }
+    int status = -1;
+    TAP_EQ_INT(waitpid(reader, &status, 0), reader);
+    TAP_EQ_INT(status, 0);
+
+    // The log was left behind: what the file itself holds.
+    TAP_OK(chmod(folder, 0755) == 0 && unlink(frozen_log) == 0 && chmod(folder, 0555) == 0);
+    op_status lone = read_status(frozen);
+    TAP_OK(lone == OP_OK);
+    TAP_OK(!exists(frozen, "-wal") && !exists(frozen, "-shm"));   // reading leaves nothing beside
+    TAP_EQ_INT(chmod(folder, 0755), 0);
+    fixture_clean();
+}
+
+TAP_TEST(what_is_no_profile)
+{
+    op_profile *profile = fixture_new();
+    const char *good = fixture_path("good.outpace"), *path = fixture_path("p.outpace");
+    write_profile(good, profile);
+    TAP_EQ_INT(read_status(fixture_path("missing")), OP_NO_FILE);
+    TAP_EQ_INT(read_status(fixture_path("")), OP_NOT_PROFILE);
+    TAP_EQ_INT(read_status("/dev/null"), OP_NOT_PROFILE);
+    TAP_EQ_INT(read_status("/dev/zero"), OP_NOT_PROFILE);
+    TAP_EQ_INT(read_status("/etc/passwd"), OP_NOT_PROFILE);
+
+    static const struct {
+        const char *sql;
+        op_status status;
+    } cases[] = {
+        {"PRAGMA user_version=2", OP_NEWER_PROFILE},
+        {"PRAGMA user_version=0", OP_NOT_PROFILE},
+        {"PRAGMA application_id=1", OP_NOT_PROFILE},
+        {"CREATE TABLE foreign_one(x)", OP_NOT_PROFILE},
+        {"CREATE VIEW foreign_one AS SELECT 1", OP_NOT_PROFILE},
+        {"CREATE INDEX foreign_one ON sample(stack)", OP_NOT_PROFILE},
+        {"CREATE TRIGGER foreign_one AFTER INSERT ON sample BEGIN SELECT 1; END", OP_NOT_PROFILE},
+        {"CREATE VIRTUAL TABLE foreign_one USING fts5(x)", OP_NOT_PROFILE},
+        {"DROP VIEW collapsed", OP_NOT_PROFILE},
+        {"DROP TABLE timeline", OP_NOT_PROFILE},
+        {"DROP VIEW run_text; CREATE VIEW run_text AS SELECT 1", OP_NOT_PROFILE},
+        {"DROP TABLE frame; CREATE VIEW frame AS SELECT 1 AS id, 1 AS function, 1 AS line", OP_NOT_PROFILE},
+        {"UPDATE stack SET parent = id WHERE id = 2", OP_TORN_PROFILE},
+        {"UPDATE stack SET parent = 5 WHERE id = 2", OP_TORN_PROFILE},
+        {"UPDATE stack SET parent = -1 WHERE id = 2", OP_TORN_PROFILE},
+        {"UPDATE stack SET frame = 0 WHERE id = 2", OP_TORN_PROFILE},
+        {"UPDATE stack SET frame = 999 WHERE id = 2", OP_TORN_PROFILE},
+        {"UPDATE stack SET frame = 'x' WHERE id = 2", OP_TORN_PROFILE},
+        {"DELETE FROM stack WHERE id = 2", OP_TORN_PROFILE},
+        {"UPDATE frame SET function = 99 WHERE id = 1", OP_TORN_PROFILE},
+        {"UPDATE frame SET line = -1 WHERE id = 1", OP_TORN_PROFILE},
+        {"UPDATE function SET kind = 8 WHERE id = 1", OP_TORN_PROFILE},
+        {"UPDATE function SET name = 9999 WHERE id = 1", OP_TORN_PROFILE},
+        {"INSERT INTO function SELECT id + 5, kind, name, file, first_line FROM function", OP_TORN_PROFILE},
+        {"UPDATE sample SET thread = 3 WHERE id = 1", OP_TORN_PROFILE},
+        {"UPDATE sample SET stack = 0 WHERE id = 1", OP_TORN_PROFILE},
+        {"UPDATE sample SET state = 3 WHERE id = 1", OP_TORN_PROFILE},
+        {"UPDATE sample SET count = -1 WHERE id = 1", OP_TORN_PROFILE},
+        {"UPDATE sample SET count = 1.5 WHERE id = 1", OP_TORN_PROFILE},
+        {"UPDATE thread SET process = 2 WHERE id = 1", OP_TORN_PROFILE},
+        {"UPDATE thread SET started_ns = 9223372036854775807 WHERE id = 1", OP_TORN_PROFILE},
+        {"UPDATE run SET command = 999", OP_TORN_PROFILE},
+        {"UPDATE run SET mode = 2", OP_TORN_PROFILE},
+        {"UPDATE run SET asked_rate_hz = 9e999", OP_TORN_PROFILE},
+        {"UPDATE run SET asked_rate_hz = 'fast'", OP_OK},   // reads as 0
+        {"UPDATE string SET text = (SELECT text FROM string WHERE id = 1) WHERE id = 2", OP_TORN_PROFILE},
+        {"UPDATE string SET text = CAST(zeroblob(70000) AS TEXT) WHERE id = 2", OP_TORN_PROFILE},
+        {"UPDATE string SET text = zeroblob(10000000) WHERE id = 2", OP_TORN_PROFILE},
+        {"UPDATE string SET text = x'00' WHERE id = 2", OP_TORN_PROFILE},
+        {"UPDATE counter SET name = 0 WHERE id = 1", OP_TORN_PROFILE},
+        {"UPDATE counter SET name = 1 WHERE id > 0", OP_TORN_PROFILE},
+        {"UPDATE timeline SET runs = x'00'", OP_TORN_PROFILE},
+        {"UPDATE timeline SET runs = zeroblob(100000)", OP_TORN_PROFILE},
+        {"UPDATE timeline SET run_bytes = run_bytes + 1", OP_TORN_PROFILE},
+        {"UPDATE timeline SET run_bytes = run_bytes - 1", OP_TORN_PROFILE},
+        {"UPDATE timeline SET run_bytes = 1000000000", OP_TORN_PROFILE},
+        {"UPDATE timeline SET thread = 9", OP_TORN_PROFILE},
+        {"DELETE FROM timeline; VACUUM", OP_OK},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        unlink(path);
+        copy_file(good, path);
+        execute(path, cases[i].sql);
+        if (!TAP_EQ_INT(read_status(path), cases[i].status))
+            TAP_NOTE("case: %s", cases[i].sql);
+    }
+    op_profile_free(profile);
+    fixture_clean();
+}
+
+TAP_TEST(damaged_bytes)
+{
+    op_profile *profile = fixture_new();
+    const char *good = fixture_path("good.outpace"), *path = fixture_path("p.outpace");
+    write_profile(good, profile);
+    static char bytes[1 << 18], changed[1 << 18];
+    int file = open(good, O_RDONLY);
+    ssize_t size = read(file, bytes, sizeof bytes);
+    close(file);
+    TAP_REQUIRE(size > 0 && size < (ssize_t)sizeof bytes);
+    TAP_NOTE("%zd bytes", size);
+    op_random random;
+    op_random_init(&random, 3);
+    int counts[OP_STATUS_COUNT] = {0};
+    for (int round = 0; round < 1500; round++) {
+        memcpy(changed, bytes, (size_t)size);
+        size_t keep = (size_t)size;
+        if (round % 3 == 0) {
+            keep = op_random_below(&random, (uint64_t)size);
+        } else {
+            for (uint64_t flips = 1 + op_random_below(&random, 8); flips > 0; flips--)
+                changed[op_random_below(&random, round % 3 == 1 ? 100 : (uint64_t)size)] =
+                    (char)op_random_u64(&random);
+        }
+        file = open(path, O_CREAT | O_TRUNC | O_WRONLY, 0600);
+        TAP_REQUIRE(write(file, changed, keep) == (ssize_t)keep);
+        close(file);
+        op_status status = read_status(path);
+        counts[status]++;
+        TAP_OK(round % 3 != 0 || status == OP_TORN_PROFILE || status == OP_NOT_PROFILE);
+    }
+    for (int status = 0; status < OP_STATUS_COUNT; status++)
+        if (counts[status])
+            TAP_NOTE("%s: %d", op_status_name((op_status)status), counts[status]);
+    op_profile_free(profile);
+    fixture_clean();
+}
+
+TAP_TEST(views)
+{
+    op_profile *profile = fixture_new();
+    const char *path = fixture_path("p.outpace");
+    write_profile(path, profile);
+    TAP_EQ_INT(query(path, "SELECT own_samples FROM function_time WHERE name = 'fib'"), 100);
+    TAP_EQ_INT(query(path, "SELECT total_samples FROM function_time WHERE name = 'fib'"),
+               100);   // once, though it recurs
+    TAP_EQ_INT(query(path, "SELECT own_samples FROM function_time WHERE name = 'work'"), 7);
+    TAP_EQ_INT(query(path, "SELECT total_samples FROM function_time WHERE name = 'work'"), 107);
+    TAP_EQ_INT(query(path, "SELECT total_samples FROM function_time WHERE name = '<module>'"), 207);
+    TAP_EQ_INT(query(path, "SELECT total_ns FROM function_time WHERE name = '<module>'"), 207000000);
+    TAP_EQ_INT(query(path, "SELECT own_ns FROM function_time WHERE name = '<native>'"), 100000000);
+    TAP_EQ_INT(query(path, "SELECT count(*) FROM function_time"), (int64_t)profile->functions.count);
+    TAP_EQ_INT(query(path, "SELECT sum(count) FROM collapsed"), 207);
+    TAP_EQ_INT(query(path, "SELECT count FROM collapsed WHERE path = '<module> (/app/main.py:10);work "
+                           "(/app/main.py:20);fib (/app/main.py:30);fib (/app/main.py:30)'"),
+               50);
+    TAP_EQ_INT(query(path, "SELECT samples FROM line_time WHERE name = 'fib' AND line = 30"), 100);
+    TAP_EQ_INT(query(path, "SELECT sum(count) FROM sample_text WHERE thread = 'worker' AND state = 'waiting'"), 75);
+    TAP_EQ_INT(query(path, "SELECT count FROM sample_text WHERE task = 'Task-1'"), 7);
+    TAP_EQ_INT(query(path, "SELECT value FROM counter_text WHERE name = 'late'"), -3);
+    TAP_EQ_INT(query(path, "SELECT count(*) FROM thread_text WHERE pid = 100 AND name IN ('worker', 'MainThread')"),
+               2);
+    TAP_EQ_INT(query(path, "SELECT count(*) FROM run_text WHERE command = 'python app.py' AND mode = 'wall' "
+                           "AND complete = 1 AND started_utc = '2023-11-14 22:13:20'"),
+               1);
+    TAP_EQ_INT(query(path, "SELECT count(*) FROM process_text WHERE python = '3.13.0'"), 1);
+    op_profile_free(profile);
+    fixture_clean();
+}
+
+TAP_TEST(view_labels_are_those_of_the_model)
+{
+    op_profile *profile = fixture_new();
+    const char *path = fixture_path("p.outpace");
+    for (int kind = 1; kind < OP_FRAME_KIND_COUNT; kind++)
+        op_profile_add_function(profile, &(op_function){.kind = (op_frame_kind)kind});
+    write_profile(path, profile);
+    for (int kind = 1; kind < OP_FRAME_KIND_COUNT; kind++) {
+        char sql[200];
+        snprintf(sql, sizeof sql, "SELECT count(*) FROM function_text WHERE kind = %d AND name = '%s'", kind,
+                 op_frame_kind_label((op_frame_kind)kind));
+        TAP_EQ_INT(query(path, sql), 1);
+    }
+    TAP_EQ_INT(query(path, "SELECT count(*) FROM sqlite_schema"), (int64_t)op_schema_object_count);
+    op_profile_free(profile);
+    fixture_clean();
+}
+
+// 60 s at 1 kHz, flushed twice a second: the file, the log beside it, and SQLite's memory stay small.
+TAP_TEST(small_file_and_small_memory)
+{
+    op_profile *profile = NULL;
+    TAP_REQUIRE(op_profile_new(&profile) == OP_OK && fixture_begin(profile));
+    const char *path = fixture_path("p.outpace");
+    op_store *store = NULL;
+    TAP_REQUIRE(op_store_create(path, profile, &store, NULL) == OP_OK);
+    op_random random;
+    op_random_init(&random, 5);
+    op_id stacks[20];
+    for (int i = 0; i < 20; i++)
+        stacks[i] = fixture_stack(profile, i ? stacks[i - 1] : 0, "deep", (uint32_t)i);
+    int64_t at_ns = 0, next_flush_ns = 0, log_bytes = 0;
+    op_id stack = stacks[0];
+    while (at_ns < INT64_C(60000000000)) {
+        int64_t length_ns = (int64_t)op_random_exponential(&random, 1e6);
+        if (op_random_below(&random, 10) == 0)
+            stack = stacks[op_random_below(&random, 20)];
+        TAP_REQUIRE(fixture_tick(profile, 1, stack, OP_STATE_RUNNING, at_ns, length_ns));
+        at_ns += length_ns;
+        if (at_ns > next_flush_ns) {
+            char log[FIXTURE_PATH_BYTES + 8];
+            struct stat file;
+            profile->run.duration_ns = at_ns;
+            TAP_EQ_INT(op_store_flush(store, NULL), OP_OK);
+            next_flush_ns += 500000000;
+            snprintf(log, sizeof log, "%s-wal", path);
+            if (stat(log, &file) == 0 && file.st_size > log_bytes)
+                log_bytes = file.st_size;
+        }
+    }
+    TAP_EQ_INT(op_store_close(store, NULL), OP_OK);
+    struct stat file;
+    TAP_EQ_INT(stat(path, &file), 0);
+    TAP_NOTE("file %lld, log %lld, SQLite's memory %lld bytes, %zu samples, %lld timeline rows",
+             (long long)file.st_size, (long long)log_bytes, (long long)sqlite3_memory_highwater(0),
+             profile->samples.count, (long long)query(path, "SELECT count(*) FROM timeline"));
+    TAP_OK(file.st_size <= 200000);
+    TAP_OK(log_bytes <= 300000);
+    TAP_OK(sqlite3_memory_highwater(0) < 1500000);
+    op_profile_free(profile);
+    fixture_clean();
+}
+
+TAP_TEST(out_of_memory)
+{
+    op_profile *profile = fixture_new();
+    const char *path = fixture_path("p.outpace");
+    int failed = 0;
+    for (int64_t after = 0; after < 200; after++) {
+        op_store *store = NULL;
+        op_error error;
+        op_alloc_fail_after(after);
+        op_status status = op_store_create(path, profile, &store, &error);
+        if (status == OP_OK)
+            status = op_store_close(store, &error);
+        op_alloc_fail_after(-1);
+        if (status == OP_OK)
+            break;
+        TAP_EQ_INT(status, OP_NO_MEMORY);
+        failed++;
+    }
+    TAP_OK(failed >= 5 && failed < 200);
+    int failed_reads = 0;
+    for (int64_t after = 0; after < 500; after++) {
+        op_profile *back = NULL;
+        op_alloc_fail_after(after);
+        op_status status = op_profile_read(path, &back, NULL);
+        op_alloc_fail_after(-1);
+        op_profile_free(back);
+        if (status == OP_OK)
+            break;
+        TAP_EQ_INT(status, OP_NO_MEMORY);
+        failed_reads++;
+    }
+    TAP_OK(failed_reads > 10 && failed_reads < 500);
+    op_profile_free(profile);
+    fixture_clean();
+}
+
+TAP_MAIN()
