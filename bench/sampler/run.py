@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import shlex
 import signal
@@ -24,10 +25,22 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
+from latency import latency  # noqa: E402
 from machine import ROOT, TOOL_CPU, describe, interpreter_315, main_interpreter  # noqa: E402
-from measure import FULL, GROUPS, QUICK, Bench, Runner  # noqa: E402
+from measure import FULL, QUICK, Bench, Runner, chains, cpu, deep, memory, slowdown, threads, throughput  # noqa: E402
+from profilers import Outpace, find_peers  # noqa: E402
 from table import Figure, Lane, losses, markdown  # noqa: E402
-from tools import Outpace, find_peers  # noqa: E402
+
+GROUPS = {
+    "throughput": throughput,
+    "slowdown": slowdown,
+    "cpu": cpu,
+    "threads": threads,
+    "deep": deep,
+    "latency": latency,
+    "memory": memory,
+    "chains": chains,
+}
 
 
 def options() -> argparse.Namespace:
@@ -56,10 +69,19 @@ def revision() -> str:
     return done.stdout.strip() or "unknown"
 
 
+def finite(value: object) -> object:
+    """JSON knows no NaN."""
+    if isinstance(value, dict):
+        return {key: finite(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def write_json(path: Path, about: dict[str, object], figures: list[Figure]) -> None:
     rows = [{"figure": figure.label, "aim": figure.aim_text,
              "cells": {key: vars(cell) for key, cell in figure.cells.items()}} for figure in figures]
-    path.write_text(json.dumps({**about, "figures": rows}, indent=1) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(finite({**about, "figures": rows}), indent=1) + "\n", encoding="utf-8")
 
 
 def main() -> int:
@@ -109,7 +131,8 @@ def main() -> int:
     print(f"- machine: {machine}; load at the end {os.getloadavg()[0]:.2f}")
     print(f"- tools: {versions}")
     print(f"- tool on processor {TOOL_CPU}, target on another; a slowdown is the median of {scale.lots},")
-    print("  with its 95 % interval and its range; \"ratio\" is how many times better Outpace is on the same interpreter")
+    print(f"  with its 95 % interval and its range; other rows: {scale.recordings}, median and range;")
+    print("  \"ratio\" is how many times better Outpace is on the same interpreter")
     for reason in left_out:
         print(f"- left out: {reason}")
     print("\n" + markdown(figures, lanes) + "\n")
@@ -117,6 +140,10 @@ def main() -> int:
     print("Where Outpace loses or misses its aim:\n" if lost else "Outpace loses nowhere in this run.")
     for line in lost:
         print(f"- {line}")
+    if bench.examples:
+        print("\nImpossible stacks, one a recording (root first):\n")
+        for example in bench.examples[:20]:
+            print(f"- `{example}`")
     if chosen.json:
         about = {"command": command, "revision": revision(), "machine": machine, "tools": versions, "left_out": left_out,
                  "seconds": time.monotonic() - began}

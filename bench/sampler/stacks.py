@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 Stacks = Counter[tuple[str, ...]]       # function names, root first
@@ -139,6 +140,12 @@ def possible(names: list[str], workload: str) -> bool:
     return all(name == "down" for name in rest[:-1])
 
 
+def brief(stack: tuple[str, ...]) -> str:
+    """Repeats told once; the innermost of what remains."""
+    runs = [(name, len(list(group))) for name, group in groupby(stack)]
+    return ";".join(name if length == 1 else f"{name} x{length}" for name, length in runs[-8:])
+
+
 def judge(stacks: Stacks, workload: str) -> Verdict:
     """Of the workloads `chains` and `deep`, whose frames tell which chain they belong to."""
     verdict = Verdict()
@@ -151,7 +158,7 @@ def judge(stacks: Stacks, workload: str) -> Verdict:
             verdict.labelled += count
         elif not possible(sided, workload) or (root and workload == "chains" and first not in ("", "a")):
             verdict.impossible += count
-            verdict.example = verdict.example or ";".join(stack[-8:])
+            verdict.example = verdict.example or brief(stack)
         elif root:
             verdict.whole += count
         else:

@@ -14,6 +14,7 @@ class Cell:
     text: str
     low: float | None = None
     high: float | None = None
+    comparable: bool = True     # False: it did less than was asked, so that its cost is no measure
     detail: dict[str, object] = field(default_factory=dict)
 
 
@@ -23,23 +24,29 @@ class Figure:
     aim: float | None
     aim_text: str
     more_is_better: bool
-    floor: float = 0.0      # smaller differences than this are noise: no ratio is made of less
+    floor: float = 0.0      # smaller values than this are noise: no ratio is made of less
+    show_ratio: bool = True
     cells: dict[str, Cell] = field(default_factory=dict)        # by lane
 
     def ratio(self, ours: Cell, peer: Cell) -> float | None:
         """How many times better we are; below 1 we lose. None where either has no value or both are at the floor."""
-        if ours.value is None or peer.value is None:
+        if ours.value is None or peer.value is None :
             return None
         mine, theirs = max(ours.value, self.floor), max(peer.value, self.floor)
         if mine <= self.floor and theirs <= self.floor:
             return None
-        if self.more_is_better:
-            return mine / theirs if theirs > 0 else float("inf")
-        return theirs / mine if mine > 0 else float("inf")
+        better, worse = (mine, theirs) if self.more_is_better else (theirs, mine)
+        ratio = better / worse if worse > 0 else float("inf")
+        # Who did less than was asked may not look cheaper for it.
+        if (not peer.comparable and ratio < 1) or (not ours.comparable and ratio > 1):
+            return None
+        return ratio
 
     def met(self, cell: Cell) -> str:
         if self.aim is None or cell.value is None:
             return ""
+        if not cell.comparable:
+            return "**no**"
         good = cell.value >= self.aim if self.more_is_better else cell.value <= self.aim
         if cell.low is not None and cell.high is not None and cell.low <= self.aim <= cell.high:
             return "about" if good else "**not shown**"
@@ -54,6 +61,13 @@ class Lane:
     title: str
     tool: str
     rival: str      # the key of Outpace's lane on that interpreter; its own for Outpace
+
+
+def overlap(one: Cell, other: Cell) -> bool:
+    """They are not told apart."""
+    if one.low is None or one.high is None or other.low is None or other.high is None:
+        return False
+    return one.low <= other.high and other.low <= one.high
 
 
 def times(ratio: float) -> str:
@@ -78,7 +92,7 @@ def markdown(figures: list[Figure], lanes: list[Lane]) -> str:
             if lane.key == lane.rival:
                 if verdict := figure.met(cell):
                     met.append(verdict)
-            elif ours is not None and (ratio := figure.ratio(ours, cell)) is not None:
+            elif ours is not None and (ratio := figure.ratio(ours, cell)) is not None and figure.show_ratio:
                 text += f" ({times(ratio)})"
             row.append(text)
         row.append(" / ".join(met) or "-")
@@ -103,6 +117,6 @@ def losses(figures: list[Figure], lanes: list[Lane]) -> list[str]:
             else:
                 ours = figure.cells.get(lane.rival)
                 ratio = figure.ratio(ours, cell) if ours is not None else None
-                if ours is not None and ratio is not None and ratio < 0.98:
+                if ours is not None and ratio is not None and ratio < 0.98 and not overlap(ours, cell):
                     said.append(f"{figure.label}: {lane.title} is better ({cell.text}; Outpace {ours.text})")
     return said

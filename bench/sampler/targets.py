@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 from types import TracebackType
 
@@ -56,12 +57,10 @@ class Target:
     def close(self) -> None:
         for stream in (self.process.stdin, self.process.stdout):
             if stream is not None:
-                try:
+                with contextlib.suppress(OSError):
                     stream.close()
-                except OSError:
-                    pass
         try:
-            self.process.wait(timeout=0.5)
+            self.process.wait(timeout=0.3)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()

@@ -14,6 +14,7 @@ behind when the runner goes away:
 import ast
 import importlib.util
 import io
+import os
 import sys
 import threading
 import time
@@ -184,4 +185,7 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except (BrokenPipeError, KeyboardInterrupt):    # the runner went away
+        os._exit(0)

@@ -15,7 +15,7 @@
 #include "profile/profile.h"
 
 #ifndef OP_VERSION
-#define OP_VERSION "0.1.0"
+#define OP_VERSION "0"
 #endif
 
 enum { OP_FLAGS_MAX_TOP = 100000, OP_FLAGS_MAX_PID = 1 << 22 };

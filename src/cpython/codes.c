@@ -104,6 +104,7 @@ static uint32_t enter(op_codes *codes, op_addr address, int64_t now_ns)
         .line_bytes = (uint32_t)code.line_bytes,
         .first_ns = now_ns,
         .checked_ns = now_ns,
+        .is_shim = strcmp(code.name, "__init__") == 0 && strcmp(code.file, "__init__") == 0,
         .recycled = op_map_find(&codes->recycled, address_key(address)) != NULL,
     };
     code.lines = NULL;   // the entry owns it now
@@ -241,6 +242,7 @@ const op_site *op_codes_site(op_codes *codes, uint32_t id, int32_t offset, int64
         if (!decode_site(codes, entry, offset, &fresh))
             return NULL;
         fresh.read_ns = now_ns;
+        fresh.slot = site->slot;
         *site = fresh;
         return site;
     }
@@ -254,6 +256,14 @@ const op_site *op_codes_site(op_codes *codes, uint32_t id, int32_t offset, int64
     }
     *slot = (uint32_t)(codes->sites.count - 1);
     fresh.read_ns = now_ns;
+    fresh.slot = 0;
     *site = fresh;
     return site;
+}
+
+void op_codes_learn_slot(op_codes *codes, uint32_t id, int32_t offset, uint16_t slot)
+{
+    const uint32_t *index = op_map_find(&codes->site_ids, (op_map_key){id, (uint32_t)offset});
+    if (index != NULL)
+        codes->sites.items[*index].slot = slot;
 }

@@ -32,6 +32,7 @@ typedef struct {
     int64_t checked_ns;        // when the identity was last read and equal: what was seen until then is proven
     bool seen;                 // on that list
     bool dead;                 // found replaced: no longer reached by its address
+    bool is_shim;              // _Py_InitCleanup (3.13+): stands below an inlined __init__, is no code of the program
     bool recycled;             // the address is known for reuse: check at every sight
 } op_code_entry;
 
@@ -40,6 +41,7 @@ typedef struct {
     uint32_t version;    // of the function that the instruction is specialised on; 0: none
     uint8_t opcode;      // as it stands in memory
     uint8_t flags;       // OP_OPCODE_*
+    uint16_t slot;       // 1 + index of the caller's slot that holds the generator which it resumes; 0: not yet learnt
 } op_site;
 
 typedef struct {
@@ -69,6 +71,8 @@ const op_code_entry *op_codes_entry(const op_codes *codes, uint32_t id);
 void op_codes_check(op_codes *codes, int64_t now_ns, uint32_t *changed);
 // The site at byte offset `offset` of the code; read again where older than `max_age_ns`. NULL: unreadable.
 const op_site *op_codes_site(op_codes *codes, uint32_t id, int32_t offset, int64_t now_ns, int64_t max_age_ns);
+// Notes where callers that stand there keep the generator that they resume (1 + index).
+void op_codes_learn_slot(op_codes *codes, uint32_t id, int32_t offset, uint16_t slot);
 uint32_t op_codes_line(const op_codes *codes, uint32_t id, int32_t offset);
 
 #endif

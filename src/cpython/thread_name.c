@@ -20,7 +20,8 @@ static op_status find_active(op_runtime *runtime, op_addr interpreter, op_addr *
     return status;
 }
 
-static op_status find_thread(op_runtime *runtime, op_addr active, uint64_t ident, op_addr *thread)
+static op_status find_from(op_runtime *runtime, op_addr active, uint64_t ident, uint64_t first, uint64_t most,
+                           op_addr *thread)
 {
     op_dict_walk walk;
     op_status status = op_dict_walk_start(runtime, active, &walk);
@@ -28,7 +29,8 @@ static op_status find_thread(op_runtime *runtime, op_addr active, uint64_t ident
         return status;
     if (walk.count > OP_RUNTIME_MAX_THREADS * 2)
         return OP_BAD_DATA;
-    for (;;) {
+    walk.next = first;
+    while (most-- > 0) {
         op_addr key, value;
         uint64_t found;
         bool end;
@@ -42,9 +44,20 @@ static op_status find_thread(op_runtime *runtime, op_addr active, uint64_t ident
             return status;
         if (status == OP_OK && found == ident) {
             *thread = value;
+            runtime->name_hint = walk.next >= 2 ? walk.next - 2 : 0;
             return OP_OK;
         }
     }
+    return OP_NO_FILE;
+}
+
+// The interpreter's list is newest first, the dict oldest first: who names all threads in turn finds each just before
+// the last.
+static op_status find_thread(op_runtime *runtime, op_addr active, uint64_t ident, op_addr *thread)
+{
+    if (runtime->name_hint > 0 && find_from(runtime, active, ident, runtime->name_hint, 3, thread) == OP_OK)
+        return OP_OK;
+    return find_from(runtime, active, ident, 0, UINT64_MAX, thread);
 }
 
 // threading never replaces the dict, so its place is kept; where it is of no use, it is looked for again.

@@ -12,15 +12,18 @@
 
 enum {
     CHUNK_BYTES = 16384,       // _PyStackChunk: DATA_STACK_CHUNK_SIZE; larger ones hold one large frame
+    CHUNK_MAX_BYTES = 1 << 20,
     SLACK_BYTES = 512,         // read beyond the largest use seen lately
     OWNED_BY_GENERATOR = 1,    // enum _frameowner
     OWNED_BY_C = 3,            // and above: shims
+    APART_MAX = 512,           // frames read apart in one attempt
     DISCOVER_TRIES = 6,        // reads that may learn new addresses before frames read apart are accepted
+    TORN_TRIES = 3,            // chains that lead nowhere before the stack is climbed from its root instead
     STACK_RUNS = -1,
     SLOTS_MAX_BYTES = 65536,   // of a frame's locals and stack
     EDGES_MAX = 1 << 20,
 };
-#define EDGES_MAX_AGE_NS (1000 * 1000 * 1000LL)
+#define EDGE_CONFIRMED UINT32_MAX   // in place of a version
 
 typedef enum { ATTEMPT_DONE, ATTEMPT_EMPTY, ATTEMPT_AGAIN, ATTEMPT_INTERRUPTED, ATTEMPT_TORN, ATTEMPT_LOST } attempt_result;
 typedef enum { EDGE_POSSIBLE, EDGE_IMPOSSIBLE, EDGE_UNSURE } edge_verdict;
@@ -32,6 +35,8 @@ typedef struct {
     const unsigned char *chunks;     // newest first, the newest with used_bytes, the others CHUNK_BYTES each
     const unsigned char *extras;     // iframe_bytes each
     size_t chunk_count, extra_count, used_bytes;
+    uint64_t top;                    // end of the used data stack when the head was read
+    bool fits;                       // the chunks are those of the head
     bool patched;                    // frames were read apart
     bool truncated;
 } copy_view;
@@ -276,6 +281,17 @@ static bool is_shim(const op_walker *walker, const op_frame_view *view)
     return walker->runtime->minor >= 12 && view->owner >= OWNED_BY_C;
 }
 
+// Only generators' frames and shims lie outside the data stack, and frames of a chunk that is larger than most.
+static bool may_lie_outside(const op_walker *walker, const op_walk_thread *thread, const op_frame_view *frame)
+{
+    if (frame->owner == OWNED_BY_GENERATOR || is_shim(walker, frame))
+        return true;
+    for (size_t i = 0; i < thread->chunk_count; i++)
+        if (frame->address > thread->chunks[i] && frame->address - thread->chunks[i] < CHUNK_MAX_BYTES)
+            return true;
+    return false;
+}
+
 // Follows the chain through the copy. Frames that it does not hold are read apart and predicted for the next attempt.
 static attempt_result follow_chain(op_walker *walker, op_walk_thread *thread, copy_view *view, uint64_t current)
 {
@@ -289,7 +305,7 @@ static attempt_result follow_chain(op_walker *walker, op_walk_thread *thread, co
     unsigned char apart[512];
     size_t cursor = 0;
     walker->views.count = 0;
-    size_t steps = 0;
+    size_t steps = 0, apart_count = 0;
     for (uint64_t address = current; address != 0 && address != base;) {
         if (++steps > 2 * OP_WALK_MAX_FRAMES || walker->views.count >= OP_WALK_MAX_FRAMES) {
             view->truncated = true;
@@ -298,7 +314,7 @@ static attempt_result follow_chain(op_walker *walker, op_walk_thread *thread, co
         bool outside = false;
         const unsigned char *at = locate(walker, thread, view, address, &cursor, &outside);
         if (at == NULL) {
-            if (iframe_bytes(walker) > sizeof apart || (address & 7) != 0 ||
+            if (iframe_bytes(walker) > sizeof apart || (address & 7) != 0 || ++apart_count > APART_MAX ||
                 op_memory_read(walker->runtime->memory, (op_addr){address}, apart, iframe_bytes(walker)) != OP_OK)
                 return ATTEMPT_TORN;
             view->patched = true;
@@ -312,6 +328,8 @@ static attempt_result follow_chain(op_walker *walker, op_walk_thread *thread, co
         }
         op_frame_view frame;
         read_view(walker, at, address, &frame);
+        if (frame.previous == address || (outside && !may_lie_outside(walker, thread, &frame)))
+            return ATTEMPT_TORN;
         frame.outside = outside;
         frame.copied_at = outside ? 0 : (uint32_t)(at - walker->copy);
         if (is_shim(walker, &frame)) {
@@ -327,9 +345,9 @@ static attempt_result follow_chain(op_walker *walker, op_walk_thread *thread, co
         }
         address = frame.previous;
     }
-    // Only a frame of the data stack can be the root: a generator whose link is empty does not run.
+    // The root is the lowest frame of the data stack: a chain that ends elsewhere was cut off while it was copied.
     size_t count = walker->views.count;
-    return count > 0 && walker->views.items[count - 1].owner == OWNED_BY_GENERATOR ? ATTEMPT_TORN : ATTEMPT_DONE;
+    return count > 0 && (root == 0 || walker->views.items[count - 1].address == root) ? ATTEMPT_DONE : ATTEMPT_TORN;
 }
 
 static attempt_result attempt(op_walker *walker, op_walk_thread *thread, copy_view *view)
@@ -357,6 +375,8 @@ static attempt_result attempt(op_walker *walker, op_walk_thread *thread, copy_vi
     uint64_t current = 0;
     if (!chunks_fit(walker, thread, view, &current))
         return ATTEMPT_AGAIN;
+    view->fits = view->chunk_count > 0;
+    view->top = op_peek_u64(walker->head + layout->thread_datastack_top);
     if (current == 0)
         return ATTEMPT_EMPTY;
     return follow_chain(walker, thread, view, current);
@@ -379,13 +399,25 @@ static bool stands_in_its_code(op_walker *walker, op_frame_view *frame, int64_t 
     return true;
 }
 
+// Edges that a second copy has confirmed once, or that the function's version proves. Ids of code are never used again.
+static op_map_key edge_key(const op_frame_view *caller, const op_frame_view *callee, uint32_t version)
+{
+    return (op_map_key){((uint64_t)caller->code << 32) | (uint32_t)caller->offset,
+                        ((uint64_t)callee->code << 32) | version};
+}
+
+static void learn_edge(op_walker *walker, op_map_key key)
+{
+    uint32_t *slot = walker->edges.count < EDGES_MAX ? op_map_add(&walker->edges, key, NULL) : NULL;
+    if (slot != NULL)
+        *slot = 1;
+}
+
 static edge_verdict version_verdict(op_walker *walker, const op_frame_view *caller, const op_frame_view *callee,
                                     uint32_t version)
 {
-    op_map_key key = {((uint64_t)caller->code << 32) | (uint32_t)caller->offset,
-                      ((uint64_t)callee->code << 32) | version};
-    uint32_t *known = op_map_find(&walker->edges, key);
-    if (known != NULL)
+    op_map_key key = edge_key(caller, callee, version);
+    if (op_map_find(&walker->edges, key) != NULL)
         return EDGE_POSSIBLE;
     const op_layout *layout = &walker->runtime->layout;
     unsigned char function[256];
@@ -397,17 +429,16 @@ static edge_verdict version_verdict(op_walker *walker, const op_frame_view *call
     if (op_peek_u64(function + layout->function_code) != callee->code_address ||
         (uint32_t)op_peek_i32(function + layout->function_version) != version)
         return EDGE_UNSURE;
-    if (walker->edges.count < EDGES_MAX) {
-        uint32_t *slot = op_map_add(&walker->edges, key, NULL);
-        if (slot != NULL)
-            *slot = 1;
-    }
+    learn_edge(walker, key);
     return EDGE_POSSIBLE;
 }
 
-// Whether the caller's locals or evaluation stack hold the generator whose frame the callee is. Who resumes a generator
-// holds it, but where C code in between does (an event loop).
-static bool holds_generator(op_walker *walker, const op_frame_view *caller, const op_frame_view *callee)
+// Who resumes a generator holds it, in a local or on its evaluation stack, and at one place in the code always in the
+// same slot; but where C code in between does (an event loop). Slots above the top of the stack hold what is left of
+// earlier calls, so the lowest slot is learnt, from edges that a second copy confirmed. Returns 1 + the lowest slot that
+// holds the generator whose frame the callee is and, where `want` is given, only if it is that one; 0: none.
+static uint16_t slot_of_generator(op_walker *walker, const op_frame_view *caller, const op_frame_view *callee,
+                                  uint16_t want)
 {
     const op_layout *layout = &walker->runtime->layout;
     const op_code_entry *entry = op_codes_entry(walker->codes, caller->code);
@@ -415,23 +446,43 @@ static bool holds_generator(op_walker *walker, const op_frame_view *caller, cons
     size_t first = iframe_bytes(walker);
     size_t bytes = entry == NULL ? 0 : (size_t)entry->identity.framesize_words * 8;
     if (layout->gen_iframe == OP_LAYOUT_NONE || bytes <= first || bytes > SLOTS_MAX_BYTES)
-        return false;
+        return 0;
     const unsigned char *slots;
     if (!caller->outside) {
         slots = walker->copy + caller->copied_at + first;
         if (caller->copied_at + bytes > walker->copy_bytes)
-            return false;
+            return 0;
     } else {
         if (!reserve(&walker->second, &walker->second_bytes, bytes) ||
             op_memory_read(walker->runtime->memory, (op_addr){caller->address + first}, walker->second,
                            bytes - first) != OP_OK)
-            return false;
+            return 0;
         slots = walker->second;
     }
-    for (size_t i = 0; i + 8 <= bytes - first; i += 8)
-        if ((op_peek_u64(slots + i) & ~(uint64_t)3) == generator)
-            return true;
-    return false;
+    for (size_t i = want > 0 ? want - 1u : 0; (i + 1) * 8 <= bytes - first; i++) {
+        if ((op_peek_u64(slots + i * 8) & ~(uint64_t)3) == generator)
+            return (uint16_t)(i + 1);
+        if (want > 0)
+            break;
+    }
+    return 0;
+}
+
+static bool confirm(op_walker *walker, size_t first, size_t last);
+
+// W2. An edge that one copy does not prove, views[at] calling views[at - 1]: a second copy decides.
+static bool confirm_edge(op_walker *walker, size_t at)
+{
+    const op_frame_view *caller = &walker->views.items[at], *callee = &walker->views.items[at - 1];
+    if (!confirm(walker, at - 1, at))
+        return false;
+    learn_edge(walker, edge_key(caller, callee, EDGE_CONFIRMED));
+    if (callee->owner == OWNED_BY_GENERATOR) {
+        uint16_t slot = slot_of_generator(walker, caller, callee, 0);
+        if (slot != 0)
+            op_codes_learn_slot(walker->codes, caller->code, caller->offset, slot);
+    }
+    return true;
 }
 
 // W1. Whether `caller`, where it stands, can have called `callee`.
@@ -449,9 +500,13 @@ static edge_verdict judge_edge(op_walker *walker, const op_frame_view *caller, c
     if (site == NULL || !(site->flags & need))
         return EDGE_IMPOSSIBLE;
     if (callee->owner == OWNED_BY_GENERATOR)
-        return holds_generator(walker, caller, callee) ? EDGE_POSSIBLE : EDGE_UNSURE;
-    if (need != OP_OPCODE_PUSHES || !(site->flags & OP_OPCODE_VERSIONED) || site->version == 0)
+        return site->slot != 0 && slot_of_generator(walker, caller, callee, site->slot) != 0 ? EDGE_POSSIBLE
+                                                                                             : EDGE_UNSURE;
+    // What no version names must have been seen twice at one time: once is enough for all times.
+    if (op_map_find(&walker->edges, edge_key(caller, callee, EDGE_CONFIRMED)) != NULL)
         return EDGE_POSSIBLE;
+    if (need != OP_OPCODE_PUSHES || !(site->flags & OP_OPCODE_VERSIONED) || site->version == 0)
+        return EDGE_UNSURE;
     edge_verdict verdict = version_verdict(walker, caller, callee, site->version);
     if (verdict != EDGE_UNSURE)
         return verdict;
@@ -519,7 +574,7 @@ static bool cut(op_walker *walker, op_walk_thread *thread, int64_t now_ns, size_
                 continue;
         }
         edge_verdict verdict = judge_edge(walker, caller, callee, now_ns);
-        if (verdict == EDGE_IMPOSSIBLE || (verdict == EDGE_UNSURE && !confirm(walker, at - 1, at)))
+        if (verdict == EDGE_IMPOSSIBLE || (verdict == EDGE_UNSURE && !confirm_edge(walker, at)))
             break;
     }
     if (at > 0)
@@ -574,6 +629,69 @@ static bool extend(op_walker *walker, op_walk_thread *thread, const copy_view *v
     return true;
 }
 
+// Whether the chain of shims below `frame` ends at `caller`: a callee that was entered through C.
+static bool shims_lead_to(op_walker *walker, uint64_t address, uint64_t caller)
+{
+    unsigned char apart[512];
+    for (int steps = 0; steps < 4 && address != caller; steps++) {
+        op_frame_view shim;
+        if (iframe_bytes(walker) > sizeof apart || (address & 7) != 0 ||
+            op_memory_read(walker->runtime->memory, (op_addr){address}, apart, iframe_bytes(walker)) != OP_OK)
+            return false;
+        read_view(walker, apart, address, &shim);
+        if (!is_shim(walker, &shim))
+            return false;
+        address = shim.previous;
+    }
+    return address == caller;
+}
+
+// For a target that never holds still long enough for its chain to be followed from the top: climbs the data stack of
+// the last copy from its root, frame by frame, as far as each can have called the next. Views become leaf first.
+static bool climb(op_walker *walker, op_walk_thread *thread, const copy_view *view, int64_t now_ns)
+{
+    const op_layout *layout = &walker->runtime->layout;
+    walker->views.count = 0;
+    size_t cursor = view->chunk_count - 1;
+    for (size_t chunk = view->chunk_count; chunk-- > 0;) {
+        uint64_t start = thread->chunks[chunk];
+        uint64_t address = start + (uint64_t)layout->chunk_data + (chunk + 1 == view->chunk_count ? 8 : 0);
+        uint64_t end = chunk == 0 ? view->top : start + CHUNK_BYTES;
+        while (address + iframe_bytes(walker) <= end && walker->views.count < OP_WALK_MAX_FRAMES) {
+            bool outside = false;
+            const unsigned char *at = locate(walker, thread, view, address, &cursor, &outside);
+            op_frame_view frame;
+            if (at == NULL || outside)
+                break;
+            read_view(walker, at, address, &frame);
+            frame.copied_at = (uint32_t)(at - walker->copy);
+            if (!stands_in_its_code(walker, &frame, now_ns, false))
+                break;
+            if (walker->views.count > 0) {
+                const op_frame_view *caller = &walker->views.items[walker->views.count - 1];
+                if (frame.previous != caller->address) {
+                    if (!shims_lead_to(walker, frame.previous, caller->address))
+                        break;
+                    frame.enters = true;
+                }
+                if (judge_edge(walker, caller, &frame, now_ns) != EDGE_POSSIBLE)
+                    break;
+            }
+            op_frame_view *slot = OP_VECTOR_PUSH(&walker->views);
+            if (slot == NULL)
+                return false;
+            *slot = frame;
+            address += (uint64_t)op_codes_entry(walker->codes, frame.code)->identity.framesize_words * 8;
+        }
+    }
+    for (size_t i = 0, k = walker->views.count; i + 1 < k; i++) {
+        op_frame_view swap = walker->views.items[--k];
+        walker->views.items[k] = walker->views.items[i];
+        walker->views.items[i] = swap;
+    }
+    return walker->views.count > 0;
+}
+
 static bool remember(op_walker *walker, op_walk_thread *thread, size_t leaf)
 {
     size_t depth = walker->views.count - leaf;
@@ -592,7 +710,7 @@ static bool emit(op_walker *walker, size_t leaf, bool proven, bool truncated)
     walker->frames.count = 0;
     bool ok = proven || op_walk_push(walker, OP_RAW_UNPROVEN, 0, 0);
     for (size_t i = leaf; i < walker->views.count; i++)
-        ok = ok && op_walk_push(walker, OP_RAW_CODE, walker->views.items[i].code, walker->views.items[i].offset);
+        ok = ok && (op_codes_entry(walker->codes, walker->views.items[i].code)->is_shim || op_walk_push(walker, OP_RAW_CODE, walker->views.items[i].code, walker->views.items[i].offset));
     return ok && (!truncated || op_walk_push(walker, OP_RAW_TRUNCATED, 0, 0));
 }
 
@@ -607,7 +725,7 @@ static void keep_used_extras(op_walker *walker, op_walk_thread *thread)
 
 static op_status walk_chunks(op_walker *walker, op_walk_thread *thread, int64_t now_ns)
 {
-    int discoveries = 0;
+    int discoveries = 0, torn = 0;
     for (int try = 0; try < OP_WALK_MAX_TRIES; try++) {
         copy_view view;
         attempt_result result = attempt(walker, thread, &view);
@@ -625,6 +743,9 @@ static op_status walk_chunks(op_walker *walker, op_walk_thread *thread, int64_t 
             walker->stats.mispredicted++;
             continue;
         }
+        size_t leaf = 0;
+        if (result == ATTEMPT_TORN && view.fits && ++torn >= TORN_TRIES && climb(walker, thread, &view, now_ns))
+            return remember(walker, thread, 0) && emit(walker, 0, true, false) ? OP_OK : OP_NO_MEMORY;
         if (result == ATTEMPT_TORN) {
             walker->stats.torn++;
             if (thread->extras.count > 64)
@@ -635,7 +756,6 @@ static op_status walk_chunks(op_walker *walker, op_walk_thread *thread, int64_t 
             walker->stats.mispredicted++;
             continue;
         }
-        size_t leaf = 0;
         if (!cut(walker, thread, now_ns, &leaf)) {
             walker->stats.torn++;
             continue;
@@ -654,10 +774,6 @@ op_status op_walk(op_walker *walker, op_walk_thread *thread, int64_t now_ns, con
 {
     walker->stats.walks++;
     walker->frames.count = 0;
-    if (now_ns - walker->edges_since_ns > EDGES_MAX_AGE_NS) {
-        op_map_reset(&walker->edges);   // functions die, and a version may be given again
-        walker->edges_since_ns = now_ns;
-    }
     op_status status = walker->runtime->minor >= 11 ? walk_chunks(walker, thread, now_ns)
                                                     : op_walk_objects(walker, thread, now_ns);
     if (status != OP_OK)

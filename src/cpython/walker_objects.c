@@ -13,6 +13,7 @@ enum {
     AGREE_TRIES = 8,          // for a chain on which both copies agree wholly
     FRAME_MAX_BYTES = 512,
     PREDICTED_MAX = 6000,     // frames that one read takes along
+    SEARCHES_MAX = 256,       // of the whole prediction, in one walk
 };
 
 typedef struct {
@@ -95,20 +96,24 @@ static op_status take_chain(op_walker *walker, op_walk_thread *thread, op_frame_
         return OP_BAD_DATA;
     uint64_t address = op_peek_u64(walker->head + layout->thread_frame);
     walker->views.count = 0;
+    size_t cursor = 0, searches = 0;
     for (size_t depth = 0; address != 0; depth++) {
         if (depth >= OP_WALK_MAX_FRAMES) {
             *truncated = true;
             break;
         }
-        // The chain differs from the last one near the leaf: look around where the last one was found.
+        // The chain differs from the last one near the leaf; once it meets the last one, it goes along with it.
         const unsigned char *at = NULL;
         unsigned char apart[FRAME_MAX_BYTES];
-        for (size_t i = 0; i < predicted && at == NULL; i++) {
-            size_t guess = predicted > 0 ? (depth + i) % predicted : 0;
-            if (thread->extras.items[guess] == address)
-                at = walker->copy + guess * frame_bytes;
-            else if (i > 64)
-                break;
+        if (cursor < predicted && thread->extras.items[cursor] == address) {
+            at = walker->copy + cursor++ * frame_bytes;
+        } else if (searches < SEARCHES_MAX) {
+            searches++;
+            for (size_t i = 0; i < predicted && at == NULL; i++)
+                if (thread->extras.items[i] == address) {
+                    at = walker->copy + i * frame_bytes;
+                    cursor = i + 1;
+                }
         }
         if (at == NULL) {
             if ((address & 7) != 0 ||

@@ -164,6 +164,13 @@ static void look_at_thread(op_target *target, op_target_thread *thread, int64_t 
         thread->idle = !holds && target->glance.holder.value != 0;
         return;
     }
+    // Before 3.11 a thread state does not name its thread: a new thread in the place of an old one is noticed here.
+    if (target->runtime.minor < 11 && holds && op_thread_clock_read(&thread->clock, &thread->run_ns, &thread->slices) != OP_OK) {
+        thread->idle = true;
+        thread->backoff_ns = BACKOFF_MAX_NS;
+        target->threads_head = 0;
+        return;
+    }
     if (holds && !cpu_mode) {
         thread->idle = false;
         thread->backoff_ns = 0;

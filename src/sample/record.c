@@ -31,6 +31,7 @@ typedef struct {
     OP_VECTOR(op_target *) targets;   // [0] is the root
     op_schedule schedule;
     int64_t begin_ns, cpu_begin_ns;
+    int64_t children_cost_ns;
     int64_t commit_ns, commit_interval_ns, tend_ns, children_ns, flush_ns, progress_ns;
     bool root_ended;
     int wait_status;
@@ -216,9 +217,12 @@ static op_status tend(recording *rec, int64_t now_ns, op_error *error)
         }
     }
     int64_t children_interval_ns = now_ns - rec->begin_ns < 500 * MS ? CHILDREN_INTERVAL_NS / 4 : CHILDREN_INTERVAL_NS;
+    if (children_interval_ns < 200 * rec->children_cost_ns)
+        children_interval_ns = 200 * rec->children_cost_ns;   // each thread has a list: many threads, seldom looks
     if (status == OP_OK && !rec->options->no_children && now_ns - rec->children_ns >= children_interval_ns) {
         rec->children_ns = now_ns;
         status = find_children(rec);
+        rec->children_cost_ns = op_clock_monotonic_ns() - now_ns;
     }
     if (status == OP_OK && now_ns - rec->flush_ns >= FLUSH_INTERVAL_NS)
         status = flush(rec, now_ns, error);

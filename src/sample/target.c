@@ -6,7 +6,7 @@
 
 #include "base/clock.h"
 
-enum { THREAD_NAME_BYTES = 256, NAME_TRIES = 6 };
+enum { THREAD_NAME_BYTES = 256, NAME_TRIES = 6, NAMES_AT_ONCE = 4 };
 #define MS INT64_C(1000000)
 #define ATTACH_MIN_NS (1 * MS)
 #define ATTACH_MAX_NS (50 * MS)
@@ -138,8 +138,8 @@ static op_status name_thread(op_target *target, op_target_thread *thread, int64_
             snprintf(name, sizeof name, "MainThread");
         else if (op_process_thread_name(target->pid, (pid_t)thread->walk.thread.tid, name, sizeof name) != OP_OK)
             return OP_OK;
-    } else if (thread->tries_named < NAME_TRIES - 2) {
-        thread->tries_named = NAME_TRIES - 2;   // a name can still be changed soon after the start
+    } else if (thread->was_there) {
+        thread->tries_named = NAME_TRIES;
     }
     op_id id = op_profile_string(target->profile, name);
     if (id == 0)
@@ -148,7 +148,7 @@ static op_status name_thread(op_target *target, op_target_thread *thread, int64_
     return OP_OK;
 }
 
-static op_status add_thread(op_target *target, const op_python_thread *python, int64_t now_ns)
+static op_status add_thread(op_target *target, const op_python_thread *python, bool was_there, int64_t now_ns)
 {
     op_target_thread *thread = op_alloc_zero(1, sizeof *thread);
     op_target_thread **slot = thread == NULL ? NULL : OP_VECTOR_PUSH(&target->threads);
@@ -176,7 +176,8 @@ static op_status add_thread(op_target *target, const op_python_thread *python, i
     if (thread->row == 0)
         return OP_NO_MEMORY;
     target->stats->threads++;
-    return name_thread(target, thread, now_ns);
+    thread->was_there = was_there;
+    return OP_OK;
 }
 
 static op_target_thread *find_thread(op_target *target, const op_python_thread *python)
@@ -198,6 +199,7 @@ static op_status list_threads(op_target *target, int64_t now_ns)
     if (found == NULL)
         return OP_NO_MEMORY;
     op_status status = op_runtime_threads(&target->runtime, found, OP_RUNTIME_MAX_THREADS, &count);
+    bool first = target->list_ns == 0;
     target->list_ns = now_ns;
     target->threads_head = count > 0 ? found[0].state.value : 0;
     if (status == OP_OK) {
@@ -207,8 +209,8 @@ static op_status list_threads(op_target *target, int64_t now_ns)
             op_target_thread *thread = find_thread(target, &found[i]);
             if (thread != NULL)
                 thread->listed = true;
-            else
-                status = add_thread(target, &found[i], now_ns);
+            else if (found[i].tid != 0 || target->runtime.minor < 11)   // else it has not begun
+                status = add_thread(target, &found[i], first, now_ns);
         }
         bool any_ended = false;
         for (size_t i = 0; i < target->threads.count; i++)
@@ -246,10 +248,14 @@ op_status op_target_tend(op_target *target, int64_t now_ns)
         if (status != OP_OK)
             return status;
     }
-    for (size_t i = 0; i < target->threads.count; i++) {
+    int named = 0;
+    for (size_t i = 0; i < target->threads.count && named < NAMES_AT_ONCE; i++) {
         op_target_thread *thread = target->threads.items[i];
-        if (thread->tries_named < NAME_TRIES && now_ns - thread->named_ns > (10 * MS << (2 * thread->tries_named))) {
+        // A name can be set, and changed, soon after the start: look again after 2, 8, 32, ... ms.
+        if (thread->tries_named < NAME_TRIES &&
+            (thread->tries_named == 0 || now_ns - thread->named_ns > MS / 2 << (2 * thread->tries_named))) {
             op_status status = name_thread(target, thread, now_ns);
+            named++;
             if (status != OP_OK)
                 return status;
         }

@@ -8,6 +8,7 @@
 #include <string.h>
 #include "../unit/frames.h"
 #include "cpython/image.h"
+#include "cpython/walker.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -22,6 +23,8 @@ enum {
 };
 
 static op_image *images[MINORS];   // opened once: a fuzzer runs one input after the other
+
+static op_walk_thread walked;   // too large for a stack
 
 static op_image *get_image(unsigned index)
 {
@@ -53,6 +56,34 @@ static void look_at_thread(op_runtime *runtime, const op_python_thread *thread)
     }
 }
 
+// The walker proper, twice: the second walk is predicted from the first.
+static void walk(op_runtime *runtime, const op_python_thread *threads, size_t count)
+{
+    op_codes codes;
+    op_walker *walker = NULL;
+    uint32_t changed;
+    op_codes_init(&codes, runtime);
+    if (op_walker_new(runtime, &codes, &walker) != OP_OK) {
+        op_codes_fini(&codes);
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        const op_raw_frame *frames;
+        size_t depth;
+        op_walk_thread_init(&walked, &threads[i]);
+        for (int64_t now_ns = 1; now_ns <= 2; now_ns++) {
+            if (op_walk(walker, &walked, now_ns, &frames, &depth) != OP_OK)
+                continue;
+            for (size_t k = 0; k < depth; k++)
+                (void)op_codes_line(&codes, frames[k].code, frames[k].offset);
+        }
+        op_walk_thread_fini(&walked);
+    }
+    op_codes_check(&codes, 3, &changed);
+    op_walker_free(walker);
+    op_codes_fini(&codes);
+}
+
 static void look_at(op_image *image)
 {
     op_runtime runtime;
@@ -68,6 +99,7 @@ static void look_at(op_image *image)
         return;
     for (size_t i = 0; i < count; i++)
         look_at_thread(&runtime, &threads[i]);
+    walk(&runtime, threads, count);
 }
 
 // Calling it twice with the same changes undoes them.

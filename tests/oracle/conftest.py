@@ -26,8 +26,11 @@ def executable() -> str:
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     if told := os.environ.get("OUTPACE_TEST_VERSIONS"):
-        ran = {item.callspec.params["interpreter"].version for item in session.items if hasattr(item, "callspec")
-               and "interpreter" in item.callspec.params}
+        ran = {
+            item.callspec.params["interpreter"].version
+            for item in session.items
+            if hasattr(item, "callspec") and "interpreter" in item.callspec.params
+        }
         with Path(told).open("a", encoding="utf-8") as file:
             file.writelines(f"live {version}\n" for version in sorted(ran))
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 LABELLED = ("<unproven>", "<unreadable>", "<truncated>", "<gone>")
 PASSING = ("<GC>", "<native>", "<idle>")  # true of any stack: taken out before judging
-FRAME = re.compile(r"(.*) \((.*):(\d+)\)")
+FRAME = re.compile(r"(.*) \((.*?)(?::(\d+))?\)")
 PROCESS = re.compile(r"process (\d+) ?(.*)")
 THREAD = re.compile(r"thread (.*) \((\d+)\)")
 ROOT = ("<module>", "begin", "main")
@@ -53,14 +53,15 @@ def parse(line: str) -> Stack:
     frames: list[Frame] = []
     labels: set[str] = set()
     for part in text.split(";"):
-        if match := FRAME.fullmatch(part):
-            frames.append(Frame(match[1].rsplit(".", 1)[-1], match[2], int(match[3])))
-        elif part in LABELLED or part in PASSING:
-            labels.add(part)
-        elif match := PROCESS.fullmatch(part):
+        if match := PROCESS.fullmatch(part):
             pid, command = int(match[1]), match[2]
         elif match := THREAD.fullmatch(part):
             thread = match[1]
+        elif part in LABELLED or part in PASSING:
+            labels.add(part)
+        elif match := FRAME.fullmatch(part):
+            # A frame whose line is not known has none; then only the file is there.
+            frames.append(Frame(match[1].rsplit(".", 1)[-1], match[2], int(match[3] or 0)))
         else:
             frames.append(Frame(part, "", 0))
     return Stack(pid, command, thread, tuple(frames), frozenset(labels), int(count))
@@ -108,6 +109,7 @@ def threads(stack: Stack, below: tuple[str, ...]) -> bool:
     side = {"comes-a": "a", "comes-b": "b", "stays-b": "b"}.get(stack.thread[:7], "")
     if stack.thread == "MainThread":
         return below == ()
+    # A thread that has hardly begun or has ended its Python has no frame.
     whole = [(f"work_{each}", f"leaf_{each}") for each in (side or "ab")]
     return any(below == path[: len(below)] for path in whole)
 
@@ -124,7 +126,7 @@ def made(stack: Stack, below: tuple[str, ...]) -> bool:
     if not file or len(rest) > 2:
         return False
     kind, stem = int(file[1]), first.base[:-3]
-    if not 10 * kind < first.line <= 10 * kind + 5 or int(file[2]) % 10 != kind:
+    if int(file[2]) % 10 != kind or (first.line and not 10 * kind < first.line <= 10 * kind + 5):
         return False
     if first.name == "<module>":
         return len(rest) == 1
@@ -149,23 +151,15 @@ PROGRAMS: dict[str, Program] = {
     ),
     "polymorphic": Program(prefixes("caller_a middle leaf_a", "caller_b middle leaf_b")),
     "generators": Program(
-        prefixes(
-            "next_a gen_a leaf_a", "next_b gen_b leaf_b", "loop_a outer_a gen_a leaf_a", "loop_b outer_b gen_b leaf_b"
-        )
+        prefixes("next_a gen_a leaf_a", "next_b gen_b leaf_b", "loop_a outer_a gen_a leaf_a", "loop_b outer_b gen_b leaf_b")
     ),
-    "awaits": Program(
-        prefixes("drive_a outer_a inner_a __await__ leaf_a", "drive_b outer_b inner_b __await__ leaf_b")
-    ),
-    "pingpong": Program(
-        prefixes("ping take_ping hit_ping", "pong take_pong hit_pong", "match"), foreign=True
-    ),
+    "awaits": Program(prefixes("drive_a outer_a inner_a __await__ leaf_a", "drive_b outer_b inner_b __await__ leaf_b")),
+    "pingpong": Program(prefixes("ping take_ping hit_ping", "pong take_pong hit_pong", "match"), foreign=True),
     "callbacks": Program(
         prefixes("by_sorted key leaf_key", "by_map mapped leaf_map", "by_reduce fold", "by_sub swap"), foreign=True
     ),
     "classes": Program(
-        prefixes(
-            "make_a __init__ fill_a", "make_b __init__ fill_b", "make_b value get_b", "make_c __init__ __init__ fill_a"
-        )
+        prefixes("make_a __init__ fill_a", "make_b __init__ fill_b", "make_b value get_b", "make_c __init__ __init__ fill_a")
     ),
     "deep": Program(deep),
     "mutual": Program(mutual),
@@ -186,6 +180,10 @@ class Verdict:
     @property
     def wrong(self) -> int:
         return sum(self.impossible.values())
+
+    @property
+    def accepted(self) -> int:
+        return self.samples - sum(self.labelled.values())
 
     def add(self, other: Verdict) -> None:
         self.samples += other.samples
@@ -208,15 +206,16 @@ def is_legal(program: Program, file: str, stack: Stack) -> bool:
     if len(own) != len(stack.frames) and not program.foreign:
         return False
     if program.threaded and stack.thread != "MainThread" and own[:1] != ROOT[:1]:
+        # It may be in threading only. Under another thread's name its own functions tell.
         return program.rule(stack, own)
     return own[: len(ROOT)] == ROOT and program.rule(stack, own[len(ROOT) :])
 
 
 def shorten(stack: Stack) -> str:
-    words = [f"{frame.name}:{frame.line}" for frame in stack.frames]
+    words = [f"{frame.name}:{frame.line}" if frame.line else f"{frame.name} ({frame.base})" for frame in stack.frames]
     if len(words) > 24:
         words = words[:12] + [f"... {len(words) - 24} more"] + words[-12:]
-    return f"[{stack.thread}] " + ";".join(words)
+    return f"[{stack.thread}] " + ";".join(words + sorted(stack.labels))
 
 
 def judge(name: str, stacks: Sequence[Stack], launched: bool = False) -> Verdict:
@@ -228,9 +227,7 @@ def judge(name: str, stacks: Sequence[Stack], launched: bool = False) -> Verdict
         label = next((each for each in LABELLED if each in stack.labels), None)
         if label:
             verdict.labelled[label] += stack.count
-        elif launched and _is_outside(
-            tuple(frame.name for frame in stack.frames if frame.base in (file, "oracle_target.py"))
-        ):
+        elif launched and _is_outside(tuple(frame.name for frame in stack.frames if frame.base in (file, "oracle_target.py"))):
             verdict.outside += stack.count
         elif not is_legal(program, file, stack):
             verdict.impossible[shorten(stack)] += stack.count

@@ -20,24 +20,27 @@ import judge
 import recorder
 from interpreters import Interpreter
 
-SECONDS = 10.0
+FIRST_SECONDS, MOST_SECONDS = 1.0, 20.0
 
 
 def measure(interpreter: Interpreter, name: str, samples: int, rate: int) -> tuple[judge.Verdict, Counter[str]]:
-    verdict, counters = judge.Verdict(), Counter()
+    verdict, counters, seconds = judge.Verdict(), Counter(), FIRST_SECONDS
     with recorder.placed(interpreter, name) as (_folder, command):
-        while verdict.samples - sum(verdict.labelled.values()) < samples:
+        while verdict.accepted < samples:
             with recorder.running(command) as target:
-                recording = recorder.attach(target.pid, SECONDS, rate)
-            verdict.add(judge.judge(name, recording.stacks))
+                recording = recorder.attach(target.pid, seconds, rate)
+            one = judge.judge(name, recording.stacks)
+            verdict.add(one)
             counters.update(recording.counters)
-            if not recording.stacks:
+            if not one.accepted:
                 break
+            missing = samples - verdict.accepted
+            seconds = min(MOST_SECONDS, max(FIRST_SECONDS, 1.1 * seconds * missing / one.accepted))
     return verdict, counters
 
 
 def row(version: str, verdict: judge.Verdict, counters: Counter[str]) -> str:
-    accepted = verdict.samples - sum(verdict.labelled.values())
+    accepted = verdict.accepted
     bound = judge.upper_95(verdict.wrong)
     asked = max(1, verdict.samples + counters["given_up"])
     cells = [
@@ -61,8 +64,10 @@ def main() -> int:
     options = parser.parse_args()
     programs = options.programs.split(",")
 
-    print(f"{datetime.now(timezone.utc):%Y-%m-%d}, {os.cpu_count()} processors, {options.rate:,}/s asked, attached, "
-          f"over {len(programs)} programs ({', '.join(programs)}).\n")
+    print(
+        f"{datetime.now(timezone.utc):%Y-%m-%d}, {os.cpu_count()} processors, {options.rate:,}/s asked, attached, "
+        f"over {len(programs)} programs ({', '.join(programs)}).\n"
+    )
     print("| Python | accepted | impossible | 95 % bound | unproven | unreadable | truncated | gone | given up | lost |")
     print("|---|---|---|---|---|---|---|---|---|---|", flush=True)
     survivors: list[str] = []

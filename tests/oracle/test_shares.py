@@ -16,11 +16,11 @@ POINTS = 0.02
 
 @pytest.mark.parametrize("mode", ["wall", "cpu"])
 def test_burners(interpreter: Interpreter, mode: str) -> None:
-    recording = recorder.attached(interpreter, "burners", 2.0, 10_000, "--mode", mode)
+    recording = recorder.attached(interpreter, "burners", 1.5, 10_000, "--mode", mode)
     shares = {name: recording.own_ns(name) for name in TRUTH}
     total = sum(shares.values())
     samples = recording.summary["totals"]["samples"]
-    assert samples >= 2000, recording.note()
+    assert samples >= 300, recording.note()
     for name, truth in TRUTH.items():
         deviation = math.sqrt(truth * (1 - truth) / samples)
         # On a busy machine the wall also counts what the target waits for: whole slices that fall to one function.
@@ -32,7 +32,6 @@ def test_burners(interpreter: Interpreter, mode: str) -> None:
 
 def test_fib_depths(interpreter: Interpreter) -> None:
     """A light form of depths.py: few stops, so the bound is wide; it finds a gross bias only."""
-    compared = depths.compare(interpreter, seconds=1.0, stops=120)
+    compared = depths.compare(interpreter, seconds=0.5, stops=60)
     worst = compared.worst()
-    deviation = math.sqrt(worst.truth * (1 - worst.truth) / compared.stops)
-    assert abs(worst.found - worst.truth) <= 0.03 + 4 * deviation, compared.table()
+    assert abs(worst.found - worst.truth) <= 0.03 + 4 * compared.chance(worst), compared.table()

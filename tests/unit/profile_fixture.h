@@ -23,7 +23,7 @@ static inline const char *fixture_path(const char *name)
     static int next;
     if (!folder[0]) {
         const char *parent = getenv("TMPDIR");
-        snprintf(folder, sizeof folder, "%.90s/outpace-test-XXXXXX", parent ? parent : "/tmp");
+        snprintf(folder, sizeof folder, "%.90s/outpace-profile-XXXXXX", parent ? parent : "/tmp");
         TAP_REQUIRE(mkdtemp(folder) != NULL);
     }
     char *path = paths[next++ % 8];

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Two coroutines that are driven in turn, with an awaitable of their own at the bottom."""
+
 import time
 
 from oracle_target import begin

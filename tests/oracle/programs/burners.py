@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""60, 30 and 10 % by the thread's own clock. Prints what each really got when it ends."""
-import sys
+"""60, 30 and 10 % by the thread's own clock."""
+
 import time
 
 from oracle_target import begin

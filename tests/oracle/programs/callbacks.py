@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Python called back from C: sorted, map, reduce, re.sub."""
+
 import functools
 import re
 import time

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Two call chains in turn, entered at three depths: a frame of one under a frame of the other cannot be."""
+
 import time
 
 from oracle_target import begin

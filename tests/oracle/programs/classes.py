@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Classes made in turn: __init__ is entered from C, or inlined with a shim frame, by version."""
+
 import time
 
 from oracle_target import begin

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """5,000 frames deep, with two leaves in turn at the bottom."""
+
 import sys
 import time
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """The recursive fib: 18 deep at most."""
+
 import time
 
 from oracle_target import begin

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Generators in turn, plain and delegated: their frames lie in the generator objects, not on the thread's stack."""
+
 import time
 
 from oracle_target import begin

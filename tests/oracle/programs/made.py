@@ -1,20 +1,49 @@
 # SPDX-License-Identifier: MIT
 """Code made by exec, run once and thrown away: its name, file, lines and callee all tell which of ten kinds it is."""
+
 import time
 
 from oracle_target import begin
 
 
-def leaf_0(n): return n
-def leaf_1(n): return n
-def leaf_2(n): return n
-def leaf_3(n): return n
-def leaf_4(n): return n
-def leaf_5(n): return n
-def leaf_6(n): return n
-def leaf_7(n): return n
-def leaf_8(n): return n
-def leaf_9(n): return n
+def leaf_0(n):
+    return n
+
+
+def leaf_1(n):
+    return n
+
+
+def leaf_2(n):
+    return n
+
+
+def leaf_3(n):
+    return n
+
+
+def leaf_4(n):
+    return n
+
+
+def leaf_5(n):
+    return n
+
+
+def leaf_6(n):
+    return n
+
+
+def leaf_7(n):
+    return n
+
+
+def leaf_8(n):
+    return n
+
+
+def leaf_9(n):
+    return n
 
 
 SOURCE = """%(lines)sdef made_%(kind)d_%(number)d(leaf, clock, seconds):

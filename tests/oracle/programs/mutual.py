@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Two functions that call each other: they can only alternate, and a stack begins with even."""
+
 import time
 
 from oracle_target import begin

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Names of all three widths of a Python string. It is run under a file name that is not ASCII either."""
+
 import time
 
 from oracle_target import begin

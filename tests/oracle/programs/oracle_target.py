@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """How each program with a known profile begins. Old syntax: runs on Python 3.8 too."""
+
 import os
 import sys
 import time

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Two asyncio tasks that hand a ball to each other."""
+
 import asyncio
 import time
 

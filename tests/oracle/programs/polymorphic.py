@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """One call site that calls what it is given: every edge is legal, only a path can be wrong."""
+
 import time
 
 from oracle_target import begin

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """A pool of four workers, each with a function of its own. Arguments: seconds, start method."""
+
 import multiprocessing
 import sys
 import time
@@ -27,19 +28,27 @@ def spin_3(end):
         pass
 
 
+barrier = None
+
+
+def prepare(given):
+    global barrier
+    barrier = given
+
+
 def work(task):
-    number, end = task
+    number, seconds = task
     pin()
-    [spin_0, spin_1, spin_2, spin_3][number](end)
+    # A worker takes one task only, as none goes on before all four have one.
+    barrier.wait(60)
+    [spin_0, spin_1, spin_2, spin_3][number](time.monotonic() + seconds)
 
 
 def main(end):
-    seconds = float(sys.argv[3])
     context = multiprocessing.get_context(sys.argv[2])
-    with context.Pool(4) as pool:
-        # From now on: a worker takes one task only, as none ends before all have begun.
-        end = time.monotonic() + seconds
-        pool.map(work, [(number, end) for number in range(4)], chunksize=1)
+    seconds = float(sys.argv[3])
+    with context.Pool(4, prepare, (context.Barrier(4),)) as pool:
+        pool.map(work, [(number, seconds) for number in range(4)], chunksize=1)
 
 
 if __name__ == "__main__":

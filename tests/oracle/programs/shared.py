@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Two callers of one function that picks its leaf by argument: every edge is legal, only a path can be wrong."""
+
 import time
 
 from oracle_target import begin

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Named threads that appear, work for some milliseconds and vanish: a thread's name tells what it may be doing."""
+
 import threading
 import time
 
