@@ -171,7 +171,7 @@ def main() -> int:
     if options.sanitizer:
         # Exit code 99, which no test expects, so that a finding in a child is a failure too.
         environment["OUTPACE_SANITIZER"] = options.sanitizer
-        environment["ASAN_OPTIONS"] = "exitcode=99:detect_stack_use_after_return=1:allocator_may_return_null=1"
+        environment["ASAN_OPTIONS"] = "exitcode=99:allocator_may_return_null=1"
         environment["UBSAN_OPTIONS"] = "halt_on_error=1:exitcode=99:print_stacktrace=1"
         environment["TSAN_OPTIONS"] = "exitcode=99:halt_on_error=1"
 

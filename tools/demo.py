@@ -20,10 +20,11 @@ def show(*words: str) -> None:
     print("$ " + shlex.join(["outpace", *words]), flush=True)
 
 
-def outpace(*words: str | Path, **options: int) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run([OUTPACE, *words], cwd=ROOT, text=True, **options)
+def outpace(*words: str | Path, stdout: int | None = None) -> subprocess.CompletedProcess[str]:
+    """Its stderr is kept; its stdout goes where `stdout` says, by default to the terminal."""
+    done = subprocess.run([OUTPACE, *words], cwd=ROOT, text=True, stdout=stdout, stderr=subprocess.PIPE)
     if done.returncode:
-        sys.stderr.write(done.stderr or "")
+        sys.stderr.write(done.stderr)
         raise SystemExit(done.returncode)
     return done
 
@@ -32,7 +33,7 @@ def main() -> None:
     program = "examples/parse_stdlib.py"
     show("record", "-o", PROFILE.name, "--", "python", program)
     print("(tokenises and parses the standard library: some ten seconds)", flush=True)
-    recorded = outpace("record", "-o", PROFILE, "--", sys.executable, program, stderr=subprocess.PIPE)
+    recorded = outpace("record", "-o", PROFILE, "--", sys.executable, program)
     honesty = recorded.stderr.strip().splitlines()[-1:]
 
     show("report", PROFILE.name, "--sort", "own", "--top", "8")
@@ -42,7 +43,7 @@ def main() -> None:
     print("\n".join(honesty))
 
     show("report", PROFILE.name, "-o", PICTURE.name)
-    outpace("report", PROFILE, "-o", PICTURE, stderr=subprocess.PIPE)
+    outpace("report", PROFILE, "-o", PICTURE)
     print(PICTURE)
 
 

@@ -4,7 +4,7 @@
 # Usage: tools/setup.sh [PURPOSE...]     Environment: PYTHON, the interpreter of .venv (default python3)
 set -euo pipefail
 cd "$(dirname "$0")/.."
-purposes=("${@:-build}")
+mapfile -t purposes < <(printf '%s\n' "${@:-build}" | sort -u)
 python=${PYTHON:-python3}
 venv=.venv
 

@@ -214,6 +214,8 @@ static bool chunks_fit(op_walker *walker, op_walk_thread *thread, copy_view *vie
         }
         at += i == 0 ? view->used_bytes : CHUNK_BYTES;
     }
+    view->fits = true;
+    view->top = top;
     return fits;
 }
 
@@ -375,8 +377,6 @@ static attempt_result attempt(op_walker *walker, op_walk_thread *thread, copy_vi
     uint64_t current = 0;
     if (!chunks_fit(walker, thread, view, &current))
         return ATTEMPT_AGAIN;
-    view->fits = view->chunk_count > 0;
-    view->top = op_peek_u64(walker->head + layout->thread_datastack_top);
     if (current == 0)
         return ATTEMPT_EMPTY;
     return follow_chain(walker, thread, view, current);
@@ -468,13 +468,13 @@ static uint16_t slot_of_generator(op_walker *walker, const op_frame_view *caller
     return 0;
 }
 
-static bool confirm(op_walker *walker, size_t first, size_t last);
+static bool confirm(op_walker *walker, const op_walk_thread *thread, size_t first, size_t last, bool edge);
 
 // W2. An edge that one copy does not prove, views[at] calling views[at - 1]: a second copy decides.
-static bool confirm_edge(op_walker *walker, size_t at)
+static bool confirm_edge(op_walker *walker, const op_walk_thread *thread, size_t at)
 {
     const op_frame_view *caller = &walker->views.items[at], *callee = &walker->views.items[at - 1];
-    if (!confirm(walker, at - 1, at))
+    if (!confirm(walker, thread, at - 1, at, true))
         return false;
     learn_edge(walker, edge_key(caller, callee, EDGE_CONFIRMED));
     if (callee->owner == OWNED_BY_GENERATOR) {
@@ -500,8 +500,9 @@ static edge_verdict judge_edge(op_walker *walker, const op_frame_view *caller, c
     if (site == NULL || !(site->flags & need))
         return EDGE_IMPOSSIBLE;
     if (callee->owner == OWNED_BY_GENERATOR)
-        return site->slot != 0 && slot_of_generator(walker, caller, callee, site->slot) != 0 ? EDGE_POSSIBLE
-                                                                                             : EDGE_UNSURE;
+        return site->slot == 0                                                         ? EDGE_UNSURE
+               : slot_of_generator(walker, caller, callee, site->slot) != 0 ? EDGE_POSSIBLE
+                                                                            : EDGE_IMPOSSIBLE;
     // What no version names must have been seen twice at one time: once is enough for all times.
     if (op_map_find(&walker->edges, edge_key(caller, callee, EDGE_CONFIRMED)) != NULL)
         return EDGE_POSSIBLE;
@@ -516,26 +517,46 @@ static edge_verdict judge_edge(op_walker *walker, const op_frame_view *caller, c
     return version_verdict(walker, caller, callee, site->version);
 }
 
-// W2. A second copy of frames views[first..last] (leaf first) must show the same; the leaf may have moved on within
-// its code.
-static bool confirm(op_walker *walker, size_t first, size_t last)
+// Where the thread's top frame is now, taken behind the second copy.
+static bool add_top_spans(op_walker *walker, const op_walk_thread *thread, uint64_t top[2])
+{
+    const op_layout *layout = &walker->runtime->layout;
+    uint64_t state = thread->thread.state.value;
+    if (layout->thread_cframe == OP_LAYOUT_NONE)
+        return add_span(walker, state + (uint64_t)layout->thread_current_frame, &top[1], 8);
+    return add_span(walker, state + (uint64_t)layout->thread_cframe, &top[0], 8) &&
+           add_span(walker, thread->cframe + (uint64_t)layout->cframe_current_frame, &top[1], 8);
+}
+
+// W2. A second copy of frames views[first..last] (leaf first) must show the same, and the thread's top frame must be
+// the first of them or stand above it: frames that were left stay in memory as they were. Only a frame that is the top
+// may have moved on, and the callee of a single edge. Taken root first and then once more, so that no frame can have
+// been left and entered again between.
+static bool confirm(op_walker *walker, const op_walk_thread *thread, size_t first, size_t last, bool edge)
 {
     size_t frame = iframe_bytes(walker), count = last - first + 1;
-    if (!reserve(&walker->second, &walker->second_bytes, count * frame))
+    uint64_t top[2] = {thread->cframe, 0};
+    if (!reserve(&walker->second, &walker->second_bytes, 2 * count * frame))
         return false;
     walker->spans.count = 0;
-    for (size_t i = 0; i < count; i++)
-        if (!add_span(walker, walker->views.items[first + i].address, walker->second + i * frame, frame))
+    for (size_t i = 0; i < 2 * count; i++)
+        if (!add_span(walker, walker->views.items[last - i % count].address, walker->second + i * frame, frame))
             return false;
     uint64_t ticks = 0;
-    if (op_walk_read(walker, &ticks) != OP_OK)
+    if (!add_top_spans(walker, thread, top) || op_walk_read(walker, &ticks) != OP_OK || top[0] != thread->cframe)
         return false;
-    for (size_t i = 0; i < count; i++) {
-        const op_frame_view *seen = &walker->views.items[first + i];
+    const op_frame_view *lowest = &walker->views.items[first];
+    bool above = !lowest->outside && top[1] > lowest->address && top[1] - lowest->address < CHUNK_BYTES;
+    if (top[1] != lowest->address && !above && top[1] != walker->views.items[0].address)
+        return false;
+    for (size_t i = 0; i < 2 * count; i++) {
+        size_t which = last - i % count;
+        const op_frame_view *seen = &walker->views.items[which];
         op_frame_view again;
         read_view(walker, walker->second + i * frame, seen->address, &again);
+        bool may_move = which == 0 || (edge && which == first);
         if (again.previous != seen->previous || again.code_address != seen->code_address ||
-            (first + i > 0 && again.instruction != seen->instruction))
+            (!may_move && again.instruction != seen->instruction))
             return false;
     }
     walker->stats.confirmed++;
@@ -574,7 +595,7 @@ static bool cut(op_walker *walker, op_walk_thread *thread, int64_t now_ns, size_
                 continue;
         }
         edge_verdict verdict = judge_edge(walker, caller, callee, now_ns);
-        if (verdict == EDGE_IMPOSSIBLE || (verdict == EDGE_UNSURE && !confirm_edge(walker, at)))
+        if (verdict == EDGE_IMPOSSIBLE || (verdict == EDGE_UNSURE && !confirm_edge(walker, thread, at)))
             break;
     }
     if (at > 0)
@@ -739,13 +760,14 @@ static op_status walk_chunks(op_walker *walker, op_walk_thread *thread, int64_t 
             walker->stats.interrupted++;
             continue;
         }
+        size_t leaf = 0;
+        if ((result == ATTEMPT_TORN || result == ATTEMPT_AGAIN) && view.fits && ++torn >= TORN_TRIES &&
+            climb(walker, thread, &view, now_ns))
+            return remember(walker, thread, 0) && emit(walker, 0, true, false) ? OP_OK : OP_NO_MEMORY;
         if (result == ATTEMPT_AGAIN) {
             walker->stats.mispredicted++;
             continue;
         }
-        size_t leaf = 0;
-        if (result == ATTEMPT_TORN && view.fits && ++torn >= TORN_TRIES && climb(walker, thread, &view, now_ns))
-            return remember(walker, thread, 0) && emit(walker, 0, true, false) ? OP_OK : OP_NO_MEMORY;
         if (result == ATTEMPT_TORN) {
             walker->stats.torn++;
             if (thread->extras.count > 64)
@@ -760,7 +782,7 @@ static op_status walk_chunks(op_walker *walker, op_walk_thread *thread, int64_t 
             walker->stats.torn++;
             continue;
         }
-        bool proven = !view.patched || confirm(walker, leaf, walker->views.count - 1);
+        bool proven = !view.patched || confirm(walker, thread, leaf, walker->views.count - 1, false);
         if (walker->runtime->minor <= 13 && !view.patched && !extend(walker, thread, &view, now_ns, &leaf))
             return OP_NO_MEMORY;
         keep_used_extras(walker, thread);

@@ -130,6 +130,10 @@ static op_status name_thread(op_target *target, op_target_thread *thread, int64_
     thread->named_ns = now_ns;
     thread->tries_named++;
     bool from_python = op_runtime_thread_name(&target->runtime, &thread->walk.thread, name, sizeof name) == OP_OK;
+    // A thread that ends gives its pthread_t to the next one: the name is its own only if it still lives now.
+    uint64_t run_ns, slices;
+    if (thread->clock.schedstat_fd >= 0 && op_thread_clock_read(&thread->clock, &run_ns, &slices) != OP_OK)
+        return OP_OK;
     if (!from_python) {
         if (op_profile_thread(target->profile, thread->row)->name != 0)
             return OP_OK;
@@ -209,7 +213,9 @@ static op_status list_threads(op_target *target, int64_t now_ns)
             op_target_thread *thread = find_thread(target, &found[i]);
             if (thread != NULL)
                 thread->listed = true;
-            else if (found[i].tid != 0 || target->runtime.minor < 11)   // else it has not begun
+            else if (found[i].tid == 0 && target->runtime.minor >= 11)
+                target->threads_head = 0;   // it has not begun: look again
+            else
                 status = add_thread(target, &found[i], first, now_ns);
         }
         bool any_ended = false;
