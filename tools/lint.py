@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-GENERATED = "src/cpython/layouts/"   # numbers by tools/layouts.py, in columns of its own
+GENERATED = ("src/cpython/layouts/", "src/cpython/opcodes/")   # by tools/layouts.py, in columns of its own
 FIRST_LINE = re.compile(r"SPDX-License-Identifier: MIT")
 LONGEST_FILE = 600
 

@@ -22,6 +22,7 @@ enum {
     STACK_RUNS = -1,
     SLOTS_MAX_BYTES = 65536,   // of a frame's locals and stack
     EDGES_MAX = 1 << 20,
+    EDGE_CONFIRMATIONS = 3,
 };
 #define EDGE_CONFIRMED UINT32_MAX   // in place of a version
 
@@ -37,6 +38,7 @@ typedef struct {
     size_t chunk_count, extra_count, used_bytes;
     uint64_t top;                    // end of the used data stack when the head was read
     bool fits;                       // the chunks are those of the head
+    bool used;                       // the data stack holds a frame
     bool patched;                    // frames were read apart
     bool truncated;
 } copy_view;
@@ -349,6 +351,8 @@ static attempt_result follow_chain(op_walker *walker, op_walk_thread *thread, co
     }
     // The root is the lowest frame of the data stack: a chain that ends elsewhere was cut off while it was copied.
     size_t count = walker->views.count;
+    if (count == 0 && !view->used)
+        return ATTEMPT_EMPTY;   // shims only, or 3.15's base frame: no Python code
     return count > 0 && (root == 0 || walker->views.items[count - 1].address == root) ? ATTEMPT_DONE : ATTEMPT_TORN;
 }
 
@@ -377,8 +381,12 @@ static attempt_result attempt(op_walker *walker, op_walk_thread *thread, copy_vi
     uint64_t current = 0;
     if (!chunks_fit(walker, thread, view, &current))
         return ATTEMPT_AGAIN;
+    // 3.11 and 3.12 link a cframe before they fill it in: a top frame that the used data stack does not hold is none yet.
+    view->used = view->fits && view->top > thread->chunks[view->chunk_count - 1] + (uint64_t)layout->chunk_data + 8;
     if (current == 0)
-        return ATTEMPT_EMPTY;
+        return view->used ? ATTEMPT_TORN : ATTEMPT_EMPTY;
+    if (view->fits && current >= view->top && current - thread->chunks[0] < CHUNK_BYTES)
+        return ATTEMPT_TORN;
     return follow_chain(walker, thread, view, current);
 }
 
@@ -410,7 +418,7 @@ static void learn_edge(op_walker *walker, op_map_key key)
 {
     uint32_t *slot = walker->edges.count < EDGES_MAX ? op_map_add(&walker->edges, key, NULL) : NULL;
     if (slot != NULL)
-        *slot = 1;
+        ++*slot;
 }
 
 static edge_verdict version_verdict(op_walker *walker, const op_frame_view *caller, const op_frame_view *callee,
@@ -433,12 +441,9 @@ static edge_verdict version_verdict(op_walker *walker, const op_frame_view *call
     return EDGE_POSSIBLE;
 }
 
-// Who resumes a generator holds it, in a local or on its evaluation stack, and at one place in the code always in the
-// same slot; but where C code in between does (an event loop). Slots above the top of the stack hold what is left of
-// earlier calls, so the lowest slot is learnt, from edges that a second copy confirmed. Returns 1 + the lowest slot that
-// holds the generator whose frame the callee is and, where `want` is given, only if it is that one; 0: none.
-static uint16_t slot_of_generator(op_walker *walker, const op_frame_view *caller, const op_frame_view *callee,
-                                  uint16_t want)
+// Who resumes a generator holds it, in a local or on its evaluation stack; but where C code in between does (an event
+// loop). Returns 1 + the lowest slot that holds the generator whose frame the callee is; 0: none.
+static uint16_t slot_of_generator(op_walker *walker, const op_frame_view *caller, const op_frame_view *callee)
 {
     const op_layout *layout = &walker->runtime->layout;
     const op_code_entry *entry = op_codes_entry(walker->codes, caller->code);
@@ -459,13 +464,26 @@ static uint16_t slot_of_generator(op_walker *walker, const op_frame_view *caller
             return 0;
         slots = walker->second;
     }
-    for (size_t i = want > 0 ? want - 1u : 0; (i + 1) * 8 <= bytes - first; i++) {
+    for (size_t i = 0; (i + 1) * 8 <= bytes - first; i++)
         if ((op_peek_u64(slots + i * 8) & ~(uint64_t)3) == generator)
             return (uint16_t)(i + 1);
-        if (want > 0)
-            break;
-    }
     return 0;
+}
+
+// At one place in the code the generator is always in the same slot. Slots above the top of the stack hold what is left
+// of earlier calls, so the lowest one counts: it is learnt from an edge that a second copy confirmed, and lowered by
+// every later one.
+static edge_verdict judge_slot(op_walker *walker, const op_frame_view *caller, const op_frame_view *callee,
+                               uint16_t known)
+{
+    if (known == 0)
+        return EDGE_UNSURE;
+    uint16_t slot = slot_of_generator(walker, caller, callee);
+    if (slot == 0 || slot > known)
+        return EDGE_IMPOSSIBLE;
+    if (slot < known)
+        op_codes_learn_slot(walker->codes, caller->code, caller->offset, slot);
+    return EDGE_POSSIBLE;
 }
 
 static bool confirm(op_walker *walker, const op_walk_thread *thread, size_t first, size_t last, bool edge);
@@ -474,11 +492,11 @@ static bool confirm(op_walker *walker, const op_walk_thread *thread, size_t firs
 static bool confirm_edge(op_walker *walker, const op_walk_thread *thread, size_t at)
 {
     const op_frame_view *caller = &walker->views.items[at], *callee = &walker->views.items[at - 1];
-    if (!confirm(walker, thread, at - 1, at, true))
+    if (!confirm(walker, thread, at - 1, at, true) || !confirm(walker, thread, at - 1, at, true))
         return false;
     learn_edge(walker, edge_key(caller, callee, EDGE_CONFIRMED));
     if (callee->owner == OWNED_BY_GENERATOR) {
-        uint16_t slot = slot_of_generator(walker, caller, callee, 0);
+        uint16_t slot = slot_of_generator(walker, caller, callee);
         if (slot != 0)
             op_codes_learn_slot(walker->codes, caller->code, caller->offset, slot);
     }
@@ -500,13 +518,15 @@ static edge_verdict judge_edge(op_walker *walker, const op_frame_view *caller, c
     if (site == NULL || !(site->flags & need))
         return EDGE_IMPOSSIBLE;
     if (callee->owner == OWNED_BY_GENERATOR)
-        return site->slot == 0                                                         ? EDGE_UNSURE
-               : slot_of_generator(walker, caller, callee, site->slot) != 0 ? EDGE_POSSIBLE
-                                                                            : EDGE_IMPOSSIBLE;
-    // What no version names must have been seen twice at one time: once is enough for all times.
-    if (op_map_find(&walker->edges, edge_key(caller, callee, EDGE_CONFIRMED)) != NULL)
+        return judge_slot(walker, caller, callee, site->slot);
+    // A call that pushes its callee itself and names no version: the copy shows it done.
+    if (need == OP_OPCODE_PUSHES && (!(site->flags & OP_OPCODE_VERSIONED) || site->version == 0))
         return EDGE_POSSIBLE;
-    if (need != OP_OPCODE_PUSHES || !(site->flags & OP_OPCODE_VERSIONED) || site->version == 0)
+    // What neither a push nor a version proves must have been confirmed some times: then it is an edge of the program.
+    const uint32_t *confirmed = op_map_find(&walker->edges, edge_key(caller, callee, EDGE_CONFIRMED));
+    if (confirmed != NULL && *confirmed >= EDGE_CONFIRMATIONS)
+        return EDGE_POSSIBLE;
+    if (need != OP_OPCODE_PUSHES)
         return EDGE_UNSURE;
     edge_verdict verdict = version_verdict(walker, caller, callee, site->version);
     if (verdict != EDGE_UNSURE)
@@ -543,7 +563,8 @@ static bool confirm(op_walker *walker, const op_walk_thread *thread, size_t firs
         if (!add_span(walker, walker->views.items[last - i % count].address, walker->second + i * frame, frame))
             return false;
     uint64_t ticks = 0;
-    if (!add_top_spans(walker, thread, top) || op_walk_read(walker, &ticks) != OP_OK || top[0] != thread->cframe)
+    if (!add_top_spans(walker, thread, top) || op_walk_read(walker, &ticks) != OP_OK || top[0] != thread->cframe ||
+        op_walk_was_interrupted(walker, 2 * count * frame, 2 * count + 2, ticks))
         return false;
     const op_frame_view *lowest = &walker->views.items[first];
     bool above = !lowest->outside && top[1] > lowest->address && top[1] - lowest->address < CHUNK_BYTES;

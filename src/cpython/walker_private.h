@@ -21,7 +21,7 @@ struct op_walker {
     unsigned char head[2048];
     uint64_t gate_ticks[OP_WALK_READ_CLASSES];   // running median of the time of a read, by its size
     uint64_t slack_ticks;
-    op_map edges;          // (caller, offset, callee, version) -> 1: seen to be possible
+    op_map edges;          // (caller, offset, callee, version) -> how often proven or confirmed
 };
 
 op_status op_walk_objects(op_walker *walker, op_walk_thread *thread, int64_t now_ns);

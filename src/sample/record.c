@@ -19,6 +19,7 @@ enum { MAX_PROCESSES = 4096 };
 #define COMMIT_MAX_INTERVAL_NS (40 * MS)
 #define TEND_INTERVAL_NS (2 * MS)
 #define CHILDREN_INTERVAL_NS (20 * MS)
+#define CHILDREN_MAX_INTERVAL_NS (100 * MS)
 #define FLUSH_INTERVAL_NS (400 * MS)
 #define PROGRESS_INTERVAL_NS (100 * MS)
 #define ATTACH_PATIENCE_NS (300 * MS)   // how long an attached process may take to start its interpreter
@@ -217,8 +218,10 @@ static op_status tend(recording *rec, int64_t now_ns, op_error *error)
         }
     }
     int64_t children_interval_ns = now_ns - rec->begin_ns < 500 * MS ? CHILDREN_INTERVAL_NS / 4 : CHILDREN_INTERVAL_NS;
-    if (children_interval_ns < 200 * rec->children_cost_ns)
-        children_interval_ns = 200 * rec->children_cost_ns;   // each thread has a list: many threads, seldom looks
+    // Each thread has a list of its own: with many threads looks are dear.
+    if (children_interval_ns < 50 * rec->children_cost_ns)
+        children_interval_ns = 50 * rec->children_cost_ns < CHILDREN_MAX_INTERVAL_NS ? 50 * rec->children_cost_ns
+                                                                                     : CHILDREN_MAX_INTERVAL_NS;
     if (status == OP_OK && !rec->options->no_children && now_ns - rec->children_ns >= children_interval_ns) {
         rec->children_ns = now_ns;
         status = find_children(rec);

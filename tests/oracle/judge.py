@@ -208,7 +208,8 @@ def is_legal(program: Program, file: str, stack: Stack) -> bool:
     if program.threaded and stack.thread != "MainThread" and own[:1] != ROOT[:1]:
         # It may be in threading only. Under another thread's name its own functions tell.
         return program.rule(stack, own)
-    return own[: len(ROOT)] == ROOT and program.rule(stack, own[len(ROOT) :])
+    # A stack may end at any frame that was alive: what is above it was just being entered or left.
+    return own == ROOT[: len(own)] or (own[: len(ROOT)] == ROOT and program.rule(stack, own[len(ROOT) :]))
 
 
 def shorten(stack: Stack) -> str:
