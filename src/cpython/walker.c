@@ -18,6 +18,7 @@ enum {
     OWNED_BY_C = 3,            // and above: shims
     APART_MAX = 512,           // frames read apart in one attempt
     DISCOVER_TRIES = 6,        // reads that may learn new addresses before frames read apart are accepted
+    MOVING_CHUNKS = 3,         // newest ones that a recursion may enter and leave while it is copied
     TORN_TRIES = 3,            // chains that lead nowhere before the stack is climbed from its root instead
     STACK_RUNS = -1,
     SLOTS_MAX_BYTES = 65536,   // of a frame's locals and stack
@@ -765,6 +766,32 @@ static void keep_used_extras(op_walker *walker, op_walk_thread *thread)
     thread->extras.count = 0;
 }
 
+// The last resort for a deep stack that grows and shrinks faster than it can be copied: the chunks below the newest ones
+// hold still. What stood above them is missing, and that is said by <truncated> in its place.
+static op_status walk_lower_chunks(op_walker *walker, op_walk_thread *thread, int64_t now_ns)
+{
+    copy_view view;
+    uint64_t ticks = 0;
+    memset(&view, 0, sizeof view);
+    if (thread->chunk_count <= MOVING_CHUNKS)
+        return OP_UNREADABLE;
+    thread->chunk_count -= MOVING_CHUNKS;
+    memmove(thread->chunks, thread->chunks + MOVING_CHUNKS, thread->chunk_count * sizeof *thread->chunks);
+    thread->used_bytes = CHUNK_BYTES;
+    thread->extras.count = 0;
+    if (!lay_out_spans(walker, thread, &view) || op_walk_read(walker, &ticks) != OP_OK)
+        return OP_UNREADABLE;
+    view.top = thread->chunks[0] + CHUNK_BYTES;
+    if (!climb(walker, thread, &view, now_ns))
+        return OP_UNREADABLE;
+    walker->frames.count = 0;
+    bool ok = op_walk_push(walker, OP_RAW_TRUNCATED, 0, 0);
+    for (size_t i = 0; i < walker->views.count && ok; i++)
+        ok = op_walk_push(walker, OP_RAW_CODE, walker->views.items[i].code, walker->views.items[i].offset);
+    thread->verified.count = 0;
+    return ok ? OP_OK : OP_NO_MEMORY;
+}
+
 static op_status walk_chunks(op_walker *walker, op_walk_thread *thread, int64_t now_ns)
 {
     int discoveries = 0, torn = 0;
@@ -809,8 +836,10 @@ static op_status walk_chunks(op_walker *walker, op_walk_thread *thread, int64_t 
         keep_used_extras(walker, thread);
         return remember(walker, thread, leaf) && emit(walker, leaf, proven, view.truncated) ? OP_OK : OP_NO_MEMORY;
     }
-    walker->stats.given_up++;
-    return OP_UNREADABLE;
+    op_status status = walk_lower_chunks(walker, thread, now_ns);
+    if (status == OP_UNREADABLE)
+        walker->stats.given_up++;
+    return status;
 }
 
 op_status op_walk(op_walker *walker, op_walk_thread *thread, int64_t now_ns, const op_raw_frame **frames, size_t *count)

@@ -57,7 +57,8 @@ typedef struct {
     uint64_t chunks[OP_WALK_MAX_CHUNKS];   // newest first
     size_t chunk_count;
     size_t used_bytes;                  // of the newest chunk, predicted
-    size_t chunk_bytes;                 // size of the older ones
+    uint64_t root, root_candidate;      // 3.8-3.10: the frame at the root, and one that may be a new one
+    unsigned candidate_seen;
     OP_VECTOR(uint64_t) extras;         // frames outside
     OP_VECTOR(op_frame_view) verified;  // root first: edges proven by the last walk
 } op_walk_thread;

@@ -13,6 +13,8 @@ enum {
     AGREE_TRIES = 8,          // for a chain on which both copies agree wholly
     FRAME_MAX_BYTES = 512,
     PREDICTED_MAX = 6000,     // frames that one read takes along
+    ROOT_SEEN_TIMES = 6,
+    TORN_TRIES = 4,           // chains that lead nowhere before what is left of the last one is taken
     SEARCHES_MAX = 256,       // of the whole prediction, in one walk
 };
 
@@ -168,22 +170,104 @@ static size_t shared_depth(const op_frame_view *a, size_t a_count, const op_fram
     return shared;
 }
 
+// A frame that was left has lost its link, so a chain may seem to end at it. The root of a thread stays the same: another
+// one is believed when it was met again and again.
+static bool is_root(op_walk_thread *thread, uint64_t address)
+{
+    if (thread->root == address)
+        return true;
+    if (thread->root_candidate != address) {
+        thread->root_candidate = address;
+        thread->candidate_seen = 0;
+    }
+    if (++thread->candidate_seen < ROOT_SEEN_TIMES)
+        return false;
+    thread->root = address;
+    return true;
+}
+
+// The frames of the last chain as one copy shows them now, leaf first.
+static op_status copy_last_chain(op_walker *walker, const op_walk_thread *thread, op_frame_view *out)
+{
+    size_t frame_bytes = needed_frame_bytes(&walker->runtime->layout), count = thread->extras.count;
+    uint64_t ticks = 0;
+    if (!reserve(walker, count * frame_bytes + 1))
+        return OP_NO_MEMORY;
+    walker->spans.count = 0;
+    for (size_t i = 0; i < count; i++)
+        if (!span(walker, thread->extras.items[i], walker->copy + i * frame_bytes, frame_bytes))
+            return OP_NO_MEMORY;
+    op_status status = op_walk_read(walker, &ticks);
+    for (size_t i = 0; i < count && status == OP_OK; i++)
+        peek_frame(walker, walker->copy + i * frame_bytes, thread->extras.items[i], &out[i]);
+    return status;
+}
+
+// For a target that never holds still: the frames nearest the root of the last chain that two copies show linked as they
+// were. Each of them was alive all the time between.
+static op_status climb_last_chain(op_walker *walker, op_walk_thread *thread, int64_t now_ns)
+{
+    size_t count = thread->extras.count;
+    if (count == 0 || thread->extras.items[count - 1] != thread->root)
+        return OP_UNREADABLE;
+    while (thread->verified.capacity < 2 * count)
+        if (!op_vector_grow((void **)(void *)&thread->verified.items, &thread->verified.capacity,
+                            thread->verified.capacity, sizeof *thread->verified.items))
+            return OP_NO_MEMORY;
+    op_frame_view *first = thread->verified.items, *second = first + count;
+    op_status status = copy_last_chain(walker, thread, first);
+    if (status == OP_OK)
+        status = copy_last_chain(walker, thread, second);
+    if (status != OP_OK)
+        return status == OP_NO_MEMORY ? status : OP_UNREADABLE;
+    size_t leaf = count;
+    while (leaf > 0) {
+        const op_frame_view *a = &first[leaf - 1], *b = &second[leaf - 1];
+        uint64_t below = leaf == count ? 0 : thread->extras.items[leaf];
+        if (a->previous != below || b->previous != below || a->code_address != b->code_address)
+            break;
+        leaf--;
+        if (a->offset != b->offset)
+            break;   // it ran: what the copies show above it need not be its callee
+    }
+    if (leaf == count)
+        return OP_UNREADABLE;
+    walker->frames.count = 0;
+    for (size_t i = leaf; i < count; i++)
+        if (!frame_is_sound(walker, &first[i], now_ns))
+            return OP_UNREADABLE;
+        else if (!op_walk_push(walker, OP_RAW_CODE, first[i].code, first[i].offset))
+            return OP_NO_MEMORY;
+    walker->stats.cuts++;
+    return OP_OK;
+}
+
 op_status op_walk_objects(op_walker *walker, op_walk_thread *thread, int64_t now_ns)
 {
     op_frame_view *views = NULL;
     size_t count = 0;
     int agree = 0;
+    int torn = 0;
     for (int try = 0; try < OP_WALK_MAX_TRIES; try++) {
         bool truncated = false;
-        op_status status = take_chain(walker, thread, &views, &count, &truncated);
+        op_status status = torn >= TORN_TRIES ? climb_last_chain(walker, thread, now_ns) : OP_UNREADABLE;
+        if (status != OP_UNREADABLE)
+            return status;
+        status = take_chain(walker, thread, &views, &count, &truncated);
         if (status == OP_UNREADABLE) {
             walker->stats.torn++;
+            torn++;
             continue;
         }
         if (status != OP_OK)
             return status;
         if (count == 0)
             return OP_OK;
+        if (!truncated && !is_root(thread, views[count - 1].address)) {
+            walker->stats.torn++;
+            torn++;
+            continue;
+        }
         // The first copy is kept in `verified`, leaf first, while the second is taken.
         while (thread->verified.capacity < count)
             if (!op_vector_grow((void **)(void *)&thread->verified.items, &thread->verified.capacity,
@@ -198,6 +282,7 @@ op_status op_walk_objects(op_walker *walker, op_walk_thread *thread, int64_t now
         status = take_chain(walker, thread, &again, &again_count, &truncated);
         if (status == OP_UNREADABLE) {
             walker->stats.torn++;
+            torn++;
             continue;
         }
         if (status != OP_OK)
@@ -221,6 +306,7 @@ op_status op_walk_objects(op_walker *walker, op_walk_thread *thread, int64_t now
         }
         if (!sound) {
             walker->stats.torn++;
+            torn++;
             continue;
         }
         if (truncated && !op_walk_push(walker, OP_RAW_TRUNCATED, 0, 0))

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "cpython/thread_id.h"
 #include "sample/target.h"
 
 #define US INT64_C(1000)
@@ -85,6 +86,13 @@ static uint64_t weight_of(op_target *target, op_target_thread *thread, int64_t n
     return (uint64_t)(now_ns - thread->sampled_ns);
 }
 
+// Before 3.11 a thread state does not name its thread, and a new thread may have come in the place of an old one.
+static bool is_still_the_same(op_target *target, const op_target_thread *thread)
+{
+    const op_python_thread *python = &thread->walk.thread;
+    return python->tid == 0 || op_thread_id_read(&target->runtime, python->thread_id) == python->tid;
+}
+
 static op_status sample_thread(op_target *target, uint32_t index, int64_t now_ns)
 {
     op_target_thread *thread = target->threads.items[index];
@@ -109,6 +117,12 @@ static op_status sample_thread(op_target *target, uint32_t index, int64_t now_ns
         if (target->found_failing_ns == 0)
             target->found_failing_ns = now_ns;
         return OP_OK;
+    } else if (target->runtime.minor < 11 && !is_still_the_same(target, thread)) {
+        stats->asked--;
+        thread->sampled_ns = 0;
+        thread->idle = true;
+        target->threads_head = 0;
+        return OP_OK;
     } else if (count == 0) {
         if (thread->walk.thread.state.value != target->glance.holder.value) {
             stats->asked--;
@@ -118,7 +132,7 @@ static op_status sample_thread(op_target *target, uint32_t index, int64_t now_ns
     } else {
         if (frames[0].kind == OP_RAW_UNPROVEN)
             stats->unproven++;
-        if (frames[count - 1].kind == OP_RAW_TRUNCATED)
+        if (frames[count - 1].kind == OP_RAW_TRUNCATED || frames[0].kind == OP_RAW_TRUNCATED)
             stats->truncated++;
         node = node_of(target, thread, frames, count);
         target->found_failing_ns = 0;
@@ -162,13 +176,6 @@ static void look_at_thread(op_target *target, op_target_thread *thread, int64_t 
     thread->collecting = target->glance.collecting && holds;
     if (thread->clock.schedstat_fd < 0) {
         thread->idle = !holds && target->glance.holder.value != 0;
-        return;
-    }
-    // Before 3.11 a thread state does not name its thread: a new thread in the place of an old one is noticed here.
-    if (target->runtime.minor < 11 && holds && op_thread_clock_read(&thread->clock, &thread->run_ns, &thread->slices) != OP_OK) {
-        thread->idle = true;
-        thread->backoff_ns = BACKOFF_MAX_NS;
-        target->threads_head = 0;
         return;
     }
     if (holds && !cpu_mode) {

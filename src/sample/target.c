@@ -11,7 +11,7 @@ enum { THREAD_NAME_BYTES = 256, NAME_TRIES = 6, NAMES_AT_ONCE = 4 };
 #define ATTACH_MIN_NS (1 * MS)
 #define ATTACH_MAX_NS (50 * MS)
 #define FAILING_MAX_NS (20 * MS)     // no walk succeeds: look for the interpreter again
-#define LIST_INTERVAL_NS (250 * MS)  // threads are listed at least so often; at most 1/200 of the time goes into it
+#define LIST_INTERVAL_NS (250 * MS)  // threads are listed at least so often; at most 1/20 of the time goes into it
 #define HEAD_INTERVAL_NS (2 * MS)
 
 op_status op_target_new(pid_t pid, const op_record_options *options, op_profile *profile, op_record_stats *stats,
@@ -132,7 +132,8 @@ static op_status name_thread(op_target *target, op_target_thread *thread, int64_
     bool from_python = op_runtime_thread_name(&target->runtime, &thread->walk.thread, name, sizeof name) == OP_OK;
     // A thread that ends gives its pthread_t to the next one: the name is its own only if it still lives now.
     uint64_t run_ns, slices;
-    if (thread->clock.schedstat_fd >= 0 && op_thread_clock_read(&thread->clock, &run_ns, &slices) != OP_OK)
+    if (thread->walk.thread.tid != 0 && (thread->clock.schedstat_fd < 0 ||
+                                         op_thread_clock_read(&thread->clock, &run_ns, &slices) != OP_OK))
         return OP_OK;
     if (!from_python) {
         if (op_profile_thread(target->profile, thread->row)->name != 0)
@@ -233,7 +234,7 @@ static op_status list_threads(op_target *target, int64_t now_ns)
         }
         target->threads.count = kept;
     } else if (status != OP_NO_MEMORY) {
-        target->gone = status == OP_PROCESS_GONE;
+        target->gone = status == OP_PROCESS_GONE && !op_process_is_alive(target->pid);
         status = OP_OK;   // else the list was torn, or the program has exec'ed: try again
         target->list_ns = now_ns - LIST_INTERVAL_NS + HEAD_INTERVAL_NS;
     }
@@ -247,7 +248,7 @@ op_status op_target_tend(op_target *target, int64_t now_ns)
     if (!target->attached)
         return OP_OK;
     int64_t since_ns = now_ns - target->list_ns;
-    bool may_list = target->list_ns == 0 || since_ns >= 200 * target->list_cost_ns;
+    bool may_list = target->list_ns == 0 || since_ns >= 20 * target->list_cost_ns;
     if (may_list && since_ns >= HEAD_INTERVAL_NS &&
         (target->glance.threads_head.value != target->threads_head || since_ns >= LIST_INTERVAL_NS)) {
         op_status status = list_threads(target, now_ns);
