@@ -4,10 +4,10 @@
 #include <string.h>
 
 enum {
-    CHECK_BATCH = 32,          // identities read by one call
+    CHECK_BATCH = 32,   // identities read by one call
     BAD_ADDRESSES_MAX = 4096,
-    SITE_MAX_BYTES = 1 << 20,  // of bytecode before a site that are decoded to find its instruction
-    SITE_TAIL_BYTES = 32,      // behind the site's offset: an instruction and its inline cache
+    SITE_MAX_BYTES = 1 << 20,   // of bytecode before a site that are decoded to find its instruction
+    SITE_TAIL_BYTES = 32,       // behind the site's offset: an instruction and its inline cache
 };
 
 void op_codes_init(op_codes *codes, op_runtime *runtime)
@@ -125,9 +125,8 @@ uint32_t op_codes_see(op_codes *codes, op_addr address, int64_t now_ns)
         return enter(codes, address, now_ns);
     }
     op_code_entry *entry = &codes->entries.items[*slot - 1];
-    if (entry->checked_ns != now_ns &&
-        (entry->recycled ||
-         (now_ns - entry->first_ns < OP_CODE_YOUNG_NS && now_ns - entry->checked_ns > OP_CODE_YOUNG_CHECK_NS))) {
+    if (entry->checked_ns != now_ns && (entry->recycled || (now_ns - entry->first_ns < OP_CODE_YOUNG_NS &&
+                                                            now_ns - entry->checked_ns > OP_CODE_YOUNG_CHECK_NS))) {
         op_code_identity identity;
         if (op_code_identity_read(codes->runtime, address, &identity) != OP_OK ||
             !op_code_identity_equal(&identity, &entry->identity)) {
@@ -243,6 +242,8 @@ const op_site *op_codes_site(op_codes *codes, uint32_t id, int32_t offset, int64
             return NULL;
         fresh.read_ns = now_ns;
         fresh.slot = site->slot;
+        fresh.polymorphic = site->polymorphic ||
+                            (site->version != 0 && fresh.version != 0 && site->version != fresh.version);
         *site = fresh;
         return site;
     }
@@ -257,6 +258,7 @@ const op_site *op_codes_site(op_codes *codes, uint32_t id, int32_t offset, int64
     *slot = (uint32_t)(codes->sites.count - 1);
     fresh.read_ns = now_ns;
     fresh.slot = 0;
+    fresh.polymorphic = false;
     *site = fresh;
     return site;
 }

@@ -13,40 +13,42 @@
 #include "cpython/code.h"
 
 enum {
-    OP_CODES_MAX = 4 << 20,             // entries of one process
-    OP_CODES_RECYCLED_MAX = 1 << 16,    // addresses known to be used again and again
-    OP_SITE_FRESH_NS = 10 * 1000 * 1000,   // a site that is older is read again before a frame is cut by it
-    OP_SITE_STALE_NS = 1000 * 1000 * 1000, // a site that is older is read again in any case
-    OP_CODE_YOUNG_NS = 100 * 1000 * 1000,  // a code object seen for the first time so lately may be a short-lived one
+    OP_CODES_MAX = 4 << 20,                  // entries of one process
+    OP_CODES_RECYCLED_MAX = 1 << 16,         // addresses known to be used again and again
+    OP_SITE_FRESH_NS = 10 * 1000 * 1000,     // a site that is older is read again before a frame is cut by it
+    OP_SITE_STALE_NS = 1000 * 1000 * 1000,   // a site that is older is read again in any case
+    OP_CODE_YOUNG_NS = 100 * 1000 *
+                       1000,   // a code object seen for the first time so lately may be a short-lived one
     OP_CODE_YOUNG_CHECK_NS = 200 * 1000,   // and is checked at its next sight where the last check is so old
 };
 
 typedef struct {
     op_addr address;
     op_code_identity identity;
-    uint32_t name, file;       // strings of the cache
-    unsigned char *lines;      // owned: raw line table
+    uint32_t name, file;    // strings of the cache
+    unsigned char *lines;   // owned: raw line table
     uint32_t line_bytes;
-    uint32_t next_seen;        // list of entries seen since the last check; 0 ends, id
-    int64_t first_ns;          // first sight
-    int64_t checked_ns;        // when the identity was last read and equal: what was seen until then is proven
-    bool seen;                 // on that list
-    bool dead;                 // found replaced: no longer reached by its address
-    bool is_shim;              // _Py_InitCleanup (3.13+): stands below an inlined __init__, is no code of the program
-    bool recycled;             // the address is known for reuse: check at every sight
+    uint32_t next_seen;   // list of entries seen since the last check; 0 ends, id
+    int64_t first_ns;     // first sight
+    int64_t checked_ns;   // when the identity was last read and equal: what was seen until then is proven
+    bool seen;            // on that list
+    bool dead;            // found replaced: no longer reached by its address
+    bool is_shim;         // _Py_InitCleanup (3.13+): stands below an inlined __init__, is no code of the program
+    bool recycled;        // the address is known for reuse: check at every sight
 } op_code_entry;
 
 typedef struct {
     int64_t read_ns;
-    uint32_t version;    // of the function that the instruction is specialised on; 0: none
-    uint8_t opcode;      // as it stands in memory
-    uint8_t flags;       // OP_OPCODE_*
-    uint16_t slot;       // 1 + index of the caller's slot that holds the generator which it resumes; 0: not yet learnt
+    uint32_t version;   // of the function that the instruction is specialised on; 0: none
+    uint8_t opcode;     // as it stands in memory
+    uint8_t flags;      // OP_OPCODE_*
+    bool polymorphic;   // was seen specialised on more than one function: its version proves nothing
+    uint16_t slot;   // 1 + index of the caller's slot that holds the generator which it resumes; 0: not yet learnt
 } op_site;
 
 typedef struct {
-    op_runtime *runtime;   // borrowed
-    op_strings strings;    // names and files
+    op_runtime *runtime;                // borrowed
+    op_strings strings;                 // names and files
     OP_VECTOR(op_code_entry) entries;   // id - 1
     op_map by_address;                  // -> id; dead ones are removed
     op_map bad_addresses;               // known not to be code; emptied from time to time
@@ -54,9 +56,9 @@ typedef struct {
     OP_VECTOR(op_site) sites;
     op_map site_ids;
     uint32_t seen_first;
-    uint64_t deaths;                    // entries found dead so far
-    op_addr code_type;                  // PyCode_Type, learnt from the first code object
-    unsigned char *scratch;             // owned; for bytecode
+    uint64_t deaths;          // entries found dead so far
+    op_addr code_type;        // PyCode_Type, learnt from the first code object
+    unsigned char *scratch;   // owned; for bytecode
     size_t scratch_bytes;
 } op_codes;
 

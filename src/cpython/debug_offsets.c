@@ -26,7 +26,8 @@ enum { MAX_BIG_STRUCT = 16 << 20, MAX_THREAD_STRUCT = 64 << 10, MAX_SMALL_STRUCT
 #define INTERP_TAIL_3_13(X)                                                                                        \
     X(interp, gc, POINTER)                                                                                         \
     X(interp, modules, POINTER)                                                                                    \
-    X(interp, sysdict, ANY) X(interp, builtins, ANY) X(interp, ceval_gil, POINTER) X(interp, gil_state, POINTER)   \
+    X(interp, sysdict, ANY)                                                                                        \
+    X(interp, builtins, ANY) X(interp, ceval_gil, POINTER) X(interp, gil_state, POINTER)                           \
         X(interp, gil_enabled, ANY) X(interp, gil_locked, INT) X(interp, gil_holder, POINTER)
 
 #define INTERP_TAIL_3_14(X) INTERP_TAIL_3_13(X) X(interp, code_object_generation, POINTER) X(interp, tlbc, ANY)
@@ -49,9 +50,9 @@ enum { MAX_BIG_STRUCT = 16 << 20, MAX_THREAD_STRUCT = 64 << 10, MAX_SMALL_STRUCT
 #define CODE_3_13(X)                                                                                               \
     X(code, size, SIZE)                                                                                            \
     X(code, filename, POINTER)                                                                                     \
-    X(code, name, POINTER) X(code, qualname, POINTER) X(code, linetable, POINTER) X(code, firstlineno, INT)        \
-        X(code, argcount, INT) X(code, localsplusnames, POINTER) X(code, localspluskinds, POINTER)                 \
-            X(code, co_code_adaptive, INT)
+    X(code, name, POINTER)                                                                                         \
+    X(code, qualname, POINTER) X(code, linetable, POINTER) X(code, firstlineno, INT) X(code, argcount, INT)        \
+        X(code, localsplusnames, POINTER) X(code, localspluskinds, POINTER) X(code, co_code_adaptive, INT)
 
 #define CODE_3_14(X) CODE_3_13(X) X(code, co_tlbc, ANY)
 
@@ -74,10 +75,10 @@ enum { MAX_BIG_STRUCT = 16 << 20, MAX_THREAD_STRUCT = 64 << 10, MAX_SMALL_STRUCT
 #define SCALARS_3_13(X)                                                                                            \
     X(dict, size, SIZE)                                                                                            \
     X(dict, keys, POINTER)                                                                                         \
-    X(dict, values, POINTER) X(float, size, SIZE) X(float, value, ANY) X(long, size, SIZE) X(long, tag, POINTER)   \
-        X(long, digits, INT) X(bytes, size, SIZE) X(bytes, count, POINTER) X(bytes, data, BYTE)                    \
-            X(unicode, size, SIZE) X(unicode, state, INT) X(unicode, length, POINTER)                              \
-                X(unicode, ascii_size, POINTER)
+    X(dict, values, POINTER)                                                                                       \
+    X(float, size, SIZE) X(float, value, ANY) X(long, size, SIZE) X(long, tag, POINTER) X(long, digits, INT)       \
+        X(bytes, size, SIZE) X(bytes, count, POINTER) X(bytes, data, BYTE) X(unicode, size, SIZE)                  \
+            X(unicode, state, INT) X(unicode, length, POINTER) X(unicode, ascii_size, POINTER)
 
 #define GC_3_13(X) X(gc, size, SIZE) X(gc, collecting, INT)
 
@@ -86,30 +87,34 @@ enum { MAX_BIG_STRUCT = 16 << 20, MAX_THREAD_STRUCT = 64 << 10, MAX_SMALL_STRUCT
 #define REST_3_14(X)                                                                                               \
     X(llist, next, ANY)                                                                                            \
     X(llist, prev, ANY)                                                                                            \
-    X(debugger, breaker, ANY) X(debugger, support, ANY) X(debugger, enabled, ANY) X(debugger, pending, ANY)        \
-        X(debugger, path, ANY) X(debugger, path_size, ANY)
+    X(debugger, breaker, ANY)                                                                                      \
+    X(debugger, support, ANY) X(debugger, enabled, ANY) X(debugger, pending, ANY) X(debugger, path, ANY)           \
+        X(debugger, path_size, ANY)
 
 #define LIST_3_13(X)                                                                                               \
     HEAD_3_13(X)                                                                                                   \
     INTERP_3_13(X)                                                                                                 \
-    INTERP_TAIL_3_13(X) THREAD_HEAD(X) THREAD_TAIL(X) FRAME_3_13(X) CODE_3_13(X) TYPES_3_13(X) SEQUENCES_3_13(X)   \
-        SCALARS_3_13(X) GC_3_13(X)
+    INTERP_TAIL_3_13(X)                                                                                            \
+    THREAD_HEAD(X) THREAD_TAIL(X) FRAME_3_13(X) CODE_3_13(X) TYPES_3_13(X) SEQUENCES_3_13(X) SCALARS_3_13(X)       \
+        GC_3_13(X)
 
 #define LIST_3_14(X)                                                                                               \
     HEAD_3_13(X)                                                                                                   \
     INTERP_3_13(X)                                                                                                 \
-    X(interp, threads_main, POINTER) INTERP_TAIL_3_14(X) THREAD_HEAD(X) THREAD_TAIL(X) FRAME_3_14(X) CODE_3_14(X)  \
-        TYPES_3_13(X) SEQUENCES_3_13(X) SET_3_14(X) SCALARS_3_13(X) GC_3_13(X) GENERATOR_3_14(X) REST_3_14(X)
+    X(interp, threads_main, POINTER)                                                                               \
+    INTERP_TAIL_3_14(X) THREAD_HEAD(X) THREAD_TAIL(X) FRAME_3_14(X) CODE_3_14(X) TYPES_3_13(X) SEQUENCES_3_13(X)   \
+        SET_3_14(X) SCALARS_3_13(X) GC_3_13(X) GENERATOR_3_14(X) REST_3_14(X)
 
 #define LIST_3_15(X)                                                                                               \
     HEAD_3_13(X)                                                                                                   \
     INTERP_3_13(X)                                                                                                 \
-    X(interp, threads_main, POINTER) INTERP_TAIL_3_14(X) THREAD_HEAD(X) X(thread, base_frame, POINTER)             \
-        X(thread, last_profiled, ANY) X(thread, last_profiled_seq, ANY) THREAD_TAIL(X) X(thread, holds_gil, INT)   \
-            X(thread, gil_requested, INT) X(thread, exception, ANY) X(thread, exc_state, ANY)                      \
-                X(stack_item, value, ANY) FRAME_3_14(X) CODE_3_14(X) TYPES_3_15(X) SEQUENCES_3_13(X) SET_3_14(X)   \
-                    SCALARS_3_13(X) X(unicode, compact_size, POINTER) GC_3_13(X) X(gc, frame, POINTER)             \
-                        X(gc, stats_size, ANY) X(gc, stats, ANY) GENERATOR_3_14(X) REST_3_14(X)
+    X(interp, threads_main, POINTER)                                                                               \
+    INTERP_TAIL_3_14(X) THREAD_HEAD(X) X(thread, base_frame, POINTER) X(thread, last_profiled, ANY)                \
+        X(thread, last_profiled_seq, ANY) THREAD_TAIL(X) X(thread, holds_gil, INT) X(thread, gil_requested, INT)   \
+            X(thread, exception, ANY) X(thread, exc_state, ANY) X(stack_item, value, ANY) FRAME_3_14(X)            \
+                CODE_3_14(X) TYPES_3_15(X) SEQUENCES_3_13(X) SET_3_14(X) SCALARS_3_13(X)                           \
+                    X(unicode, compact_size, POINTER) GC_3_13(X) X(gc, frame, POINTER) X(gc, stats_size, ANY)      \
+                        X(gc, stats, ANY) GENERATOR_3_14(X) REST_3_14(X)
 
 #define WORD_OF(group, field, kind) uint64_t group##_##field;
 typedef struct {

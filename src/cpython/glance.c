@@ -24,7 +24,8 @@ op_status op_glance_read(op_runtime *runtime, op_addr interpreter, op_glance *gl
         return OP_BAD_DATA;
     if (op_addr_is_null(glance->gil)) {
         op_addr found = runtime->address;
-        op_status status = own_gil ? op_field_read_addr(runtime->memory, interpreter, layout->interp_gil, &found) : OP_OK;
+        op_status status = own_gil ? op_field_read_addr(runtime->memory, interpreter, layout->interp_gil, &found)
+                                   : OP_OK;
         if (status != OP_OK)
             return status;
         if (!op_addr_is_object(found))

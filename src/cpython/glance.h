@@ -7,9 +7,9 @@
 #include "cpython/runtime.h"
 
 typedef struct {
-    op_addr gil;             // of the structure; learnt at the first read, 3.12+ only
-    op_addr holder;          // thread state; 0: nobody
-    op_addr threads_head;    // newest thread state: a new thread changes it
+    op_addr gil;            // of the structure; learnt at the first read, 3.12+ only
+    op_addr holder;         // thread state; 0: nobody
+    op_addr threads_head;   // newest thread state: a new thread changes it
     bool collecting;
 } op_glance;
 

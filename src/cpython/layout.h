@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 // X(field): offsets in bytes unless the name says size. OP_LAYOUT_NONE where the version has no such field.
+// clang-format off
 #define OP_LAYOUT_MAP(X)                                                                                       \
     /* _PyRuntimeState */                                                                                      \
     X(runtime_interpreters_head) X(runtime_finalizing) X(runtime_size)                                         \
@@ -66,6 +67,8 @@
     X(inline_values)             /* 3.13: offset from the object; 3.14+: to be added to its type's basicsize */     \
     X(values_first)              /* 3.11+: offset of values[0] in PyDictValues */
 
+// clang-format on
+
 enum { OP_LAYOUT_NONE = INT32_MIN };
 
 typedef struct {
@@ -79,11 +82,12 @@ typedef struct {
 
 // What an instruction of 3.11+ can do to the frame chain. By real (specialised) opcode.
 enum {
-    OP_OPCODE_PUSHES = 1,     // can push a Python frame without leaving the eval loop (inlined call), specialised for it or generic
-    OP_OPCODE_ENTERS = 2,     // can run C code that starts a new eval loop (a frame beyond a shim / with is_entry)
-    OP_OPCODE_RESUMES = 4,    // can resume a generator inline (SEND, FOR_ITER and their GEN forms)
-    OP_OPCODE_VERSIONED = 8,  // guards a function version in its inline cache: see version_cache
-    OP_OPCODE_EXTENDED = 16,  // EXTENDED_ARG
+    OP_OPCODE_PUSHES =
+        1,   // can push a Python frame without leaving the eval loop (inlined call), specialised for it or generic
+    OP_OPCODE_ENTERS = 2,      // can run C code that starts a new eval loop (a frame beyond a shim / with is_entry)
+    OP_OPCODE_RESUMES = 4,     // can resume a generator inline (SEND, FOR_ITER and their GEN forms)
+    OP_OPCODE_VERSIONED = 8,   // guards a function version in its inline cache: see version_cache
+    OP_OPCODE_EXTENDED = 16,   // EXTENDED_ARG
     // Enters only through a dropped object (__del__, weakref callback, closed generator), a signal handler, a pending
     // call or a collection: rare, but any code can follow.
     OP_OPCODE_INTERRUPTIBLE = 32,
@@ -93,13 +97,15 @@ enum {
 };
 typedef struct {
     int minor;
-    uint8_t flags[256];          // OP_OPCODE_*
-    uint8_t caches[256];         // inline cache entries (2 bytes each) behind the instruction, for specialised opcodes too
-                                 // (0 for INSTRUMENTED_LINE and _INSTRUCTION: what they hide is kept elsewhere)
-    uint8_t version_cache[256];  // where VERSIONED: index in 2-byte units behind the opcode word of the low half of the u32
-                                 // function version
-    uint8_t deopt[256];          // the generic opcode
-    const char *const *names;    // 256 names, NULL where unused
+    uint8_t flags[256];   // OP_OPCODE_*
+    uint8_t
+        caches[256];   // inline cache entries (2 bytes each) behind the instruction, for specialised opcodes too
+                       // (0 for INSTRUMENTED_LINE and _INSTRUCTION: what they hide is kept elsewhere)
+    uint8_t version_cache
+        [256];   // where VERSIONED: index in 2-byte units behind the opcode word of the low half of the u32
+                 // function version
+    uint8_t deopt[256];         // the generic opcode
+    const char *const *names;   // 256 names, NULL where unused
 } op_opcodes;
 
 // NULL: that version is not known. `exact` (may be NULL) tells whether the patch lies in the table's range.

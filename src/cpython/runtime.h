@@ -20,8 +20,8 @@ typedef struct {
     bool is_finalizing;     // at the last op_runtime_threads
     // Where thread names were found last: that interpreter's threading._active.
     op_addr named_interpreter, active_threads;
-    uint64_t name_hint;         // where in it the next thread is expected
-    op_addr code_type;   // of code objects: 0 until the first one was seen
+    uint64_t name_hint;   // where in it the next thread is expected
+    op_addr code_type;    // of code objects: 0 until the first one was seen
     // 3.8-3.10: of the kernel's thread id in glibc's struct pthread; OP_LAYOUT_NONE: unknown.
     int32_t pthread_tid_offset;
 } op_runtime;

@@ -11,15 +11,15 @@
 #include "cpython/walker_private.h"
 
 enum {
-    CHUNK_BYTES = 16384,       // _PyStackChunk: DATA_STACK_CHUNK_SIZE; larger ones hold one large frame
+    CHUNK_BYTES = 16384,   // _PyStackChunk: DATA_STACK_CHUNK_SIZE; larger ones hold one large frame
     CHUNK_MAX_BYTES = 1 << 20,
-    SLACK_BYTES = 512,         // read beyond the largest use seen lately
-    OWNED_BY_GENERATOR = 1,    // enum _frameowner
-    OWNED_BY_C = 3,            // and above: shims
-    APART_MAX = 512,           // frames read apart in one attempt
-    DISCOVER_TRIES = 6,        // reads that may learn new addresses before frames read apart are accepted
-    MOVING_CHUNKS = 3,         // newest ones that a recursion may enter and leave while it is copied
-    TORN_TRIES = 3,            // chains that lead nowhere before the stack is climbed from its root instead
+    SLACK_BYTES = 512,        // read beyond the largest use seen lately
+    OWNED_BY_GENERATOR = 1,   // enum _frameowner
+    OWNED_BY_C = 3,           // and above: shims
+    APART_MAX = 512,          // frames read apart in one attempt
+    DISCOVER_TRIES = 6,       // reads that may learn new addresses before frames read apart are accepted
+    MOVING_CHUNKS = 3,        // newest ones that a recursion may enter and leave while it is copied
+    TORN_TRIES = 3,           // chains that lead nowhere before the stack is climbed from its root instead
     STACK_RUNS = -1,
     SLOTS_MAX_BYTES = 65536,   // of a frame's locals and stack
     EDGES_MAX = 1 << 20,
@@ -27,20 +27,27 @@ enum {
 };
 #define EDGE_CONFIRMED UINT32_MAX   // in place of a version
 
-typedef enum { ATTEMPT_DONE, ATTEMPT_EMPTY, ATTEMPT_AGAIN, ATTEMPT_INTERRUPTED, ATTEMPT_TORN, ATTEMPT_LOST } attempt_result;
+typedef enum {
+    ATTEMPT_DONE,
+    ATTEMPT_EMPTY,
+    ATTEMPT_AGAIN,
+    ATTEMPT_INTERRUPTED,
+    ATTEMPT_TORN,
+    ATTEMPT_LOST
+} attempt_result;
 typedef enum { EDGE_POSSIBLE, EDGE_IMPOSSIBLE, EDGE_UNSURE } edge_verdict;
 
 // One attempt's copy: where each part lies in walker->copy.
 typedef struct {
     size_t head_bytes;
     const unsigned char *cframe;
-    const unsigned char *chunks;     // newest first, the newest with used_bytes, the others CHUNK_BYTES each
-    const unsigned char *extras;     // iframe_bytes each
+    const unsigned char *chunks;   // newest first, the newest with used_bytes, the others CHUNK_BYTES each
+    const unsigned char *extras;   // iframe_bytes each
     size_t chunk_count, extra_count, used_bytes;
-    uint64_t top;                    // end of the used data stack when the head was read
-    bool fits;                       // the chunks are those of the head
-    bool used;                       // the data stack holds a frame
-    bool patched;                    // frames were read apart
+    uint64_t top;   // end of the used data stack when the head was read
+    bool fits;      // the chunks are those of the head
+    bool used;      // the data stack holds a frame
+    bool patched;   // frames were read apart
     bool truncated;
 } copy_view;
 
@@ -51,9 +58,9 @@ static size_t iframe_bytes(const op_walker *walker)
 
 static size_t head_bytes(const op_layout *layout)
 {
-    const int32_t fields[] = {layout->thread_interp, layout->thread_cframe, layout->thread_current_frame,
-                              layout->thread_datastack_chunk, layout->thread_datastack_top,
-                              layout->thread_native_thread_id};
+    const int32_t fields[] = {layout->thread_interp,        layout->thread_cframe,
+                              layout->thread_current_frame, layout->thread_datastack_chunk,
+                              layout->thread_datastack_top, layout->thread_native_thread_id};
     int32_t last = 0;
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
         if (fields[i] > last)
@@ -93,7 +100,7 @@ static bool lay_out_spans(op_walker *walker, op_walk_thread *thread, copy_view *
     view->extra_count = thread->extras.count;
     view->used_bytes = thread->used_bytes;
     size_t chunk_bytes = view->chunk_count == 0 ? 0 : view->used_bytes + (view->chunk_count - 1) * CHUNK_BYTES;
-    if (view->head_bytes > sizeof walker->head || 
+    if (view->head_bytes > sizeof walker->head ||
         !reserve(&walker->copy, &walker->copy_bytes, 16 + chunk_bytes + view->extra_count * frame))
         return false;
     view->cframe = walker->copy;
@@ -230,7 +237,8 @@ static attempt_result mend_after_hole(op_walker *walker, op_walk_thread *thread,
         return ATTEMPT_LOST;
     uint64_t chunk = op_peek_u64(walker->head + layout->thread_datastack_chunk);
     thread->extras.count = 0;
-    thread->cframe = layout->thread_cframe != OP_LAYOUT_NONE ? op_peek_u64(walker->head + layout->thread_cframe) : 0;
+    thread->cframe = layout->thread_cframe != OP_LAYOUT_NONE ? op_peek_u64(walker->head + layout->thread_cframe)
+                                                             : 0;
     if (chunk != 0 && thread->chunk_count > 0 && chunk == thread->chunks[0])
         thread->chunk_count = 0;   // the newest is there: an older one was not, which cannot be; learn all anew
     if (chunk != 0)
@@ -362,7 +370,8 @@ static attempt_result attempt(op_walker *walker, op_walk_thread *thread, copy_vi
     memset(view, 0, sizeof *view);
     if (!lay_out_spans(walker, thread, view))
         return ATTEMPT_TORN;
-    size_t bytes = (size_t)(view->extras - walker->copy) + view->head_bytes + view->extra_count * iframe_bytes(walker);
+    size_t bytes = (size_t)(view->extras - walker->copy) + view->head_bytes +
+                   view->extra_count * iframe_bytes(walker);
     uint64_t ticks = 0;
     op_status status = op_walk_read(walker, &ticks);
     walker->stats.tries++;
@@ -431,7 +440,8 @@ static edge_verdict version_verdict(op_walker *walker, const op_frame_view *call
     const op_layout *layout = &walker->runtime->layout;
     unsigned char function[256];
     size_t bytes = (size_t)(layout->function_version > layout->function_code ? layout->function_version
-                                                                             : layout->function_code) + 8;
+                                                                             : layout->function_code) +
+                   8;
     if (bytes > sizeof function ||
         op_memory_read(walker->runtime->memory, (op_addr){callee->function}, function, bytes) != OP_OK)
         return EDGE_UNSURE;
@@ -493,8 +503,10 @@ static bool confirm(op_walker *walker, const op_walk_thread *thread, size_t firs
 static bool confirm_edge(op_walker *walker, const op_walk_thread *thread, size_t at)
 {
     const op_frame_view *caller = &walker->views.items[at], *callee = &walker->views.items[at - 1];
-    if (!confirm(walker, thread, at - 1, at, true) || !confirm(walker, thread, at - 1, at, true))
-        return false;
+    // Twice: a target that goes round in circles may stand at the same place again once.
+    for (int i = 0; i < 2; i++)
+        if (!confirm(walker, thread, at - 1, at, true))
+            return false;
     learn_edge(walker, edge_key(caller, callee, EDGE_CONFIRMED));
     if (callee->owner == OWNED_BY_GENERATOR) {
         uint16_t slot = slot_of_generator(walker, caller, callee);
@@ -520,15 +532,18 @@ static edge_verdict judge_edge(op_walker *walker, const op_frame_view *caller, c
         return EDGE_IMPOSSIBLE;
     if (callee->owner == OWNED_BY_GENERATOR)
         return judge_slot(walker, caller, callee, site->slot);
-    // A call that pushes its callee itself and names no version: the copy shows it done.
-    if (need == OP_OPCODE_PUSHES && (!(site->flags & OP_OPCODE_VERSIONED) || site->version == 0))
-        return EDGE_POSSIBLE;
-    // What neither a push nor a version proves must have been confirmed some times: then it is an edge of the program.
-    const uint32_t *confirmed = op_map_find(&walker->edges, edge_key(caller, callee, EDGE_CONFIRMED));
-    if (confirmed != NULL && *confirmed >= EDGE_CONFIRMATIONS)
-        return EDGE_POSSIBLE;
-    if (need != OP_OPCODE_PUSHES)
-        return EDGE_UNSURE;
+    // A call that pushes its callee itself and names no version. Up to 3.13 such a site shows mixed paths (one caller's
+    // frame copied before, the other's callee after it changed): there the second copy decides, each time.
+    if (need == OP_OPCODE_PUSHES &&
+        (!(site->flags & OP_OPCODE_VERSIONED) || site->version == 0 || site->polymorphic))
+        return walker->runtime->minor <= 13 ? EDGE_UNSURE : EDGE_POSSIBLE;
+    // Entered through C: nothing in the copy proves it, so it must have been confirmed some times. Then it is an edge of
+    // the program. (A push whose version names another function is never learnt: at a site with several callees each
+    // edge is legal, and only the path would be wrong.)
+    if (need != OP_OPCODE_PUSHES) {
+        const uint32_t *confirmed = op_map_find(&walker->edges, edge_key(caller, callee, EDGE_CONFIRMED));
+        return confirmed != NULL && *confirmed >= EDGE_CONFIRMATIONS ? EDGE_POSSIBLE : EDGE_UNSURE;
+    }
     edge_verdict verdict = version_verdict(walker, caller, callee, site->version);
     if (verdict != EDGE_UNSURE)
         return verdict;
@@ -585,7 +600,8 @@ static bool confirm(op_walker *walker, const op_walk_thread *thread, size_t firs
     return true;
 }
 
-static bool same_as_verified(const op_walk_thread *thread, size_t depth, const op_frame_view *frame, bool saved_stack)
+static bool same_as_verified(const op_walk_thread *thread, size_t depth, const op_frame_view *frame,
+                             bool saved_stack)
 {
     if (depth >= thread->verified.count)
         return false;
@@ -626,11 +642,13 @@ static bool cut(op_walker *walker, op_walk_thread *thread, int64_t now_ns, size_
     return true;
 }
 
-// Whether the site is specialised on one function: then the edge was judged by more than its being a call.
-static bool names_its_callee(op_walker *walker, const op_frame_view *caller, int64_t now_ns)
+// Whether the site is specialised on this very callee: what stands above a top frame may be left from an earlier call.
+static bool names_callee(op_walker *walker, const op_frame_view *caller, const op_frame_view *callee,
+                         int64_t now_ns)
 {
     const op_site *site = op_codes_site(walker->codes, caller->code, caller->offset, now_ns, OP_SITE_FRESH_NS);
-    return site != NULL && (site->flags & OP_OPCODE_VERSIONED) && site->version != 0;
+    return site != NULL && (site->flags & OP_OPCODE_VERSIONED) && site->version != 0 &&
+           version_verdict(walker, caller, callee, site->version) == EDGE_POSSIBLE;
 }
 
 // 3.11 to 3.13: a top frame that is suspended at a call has a callee right above it in the data stack.
@@ -653,8 +671,7 @@ static bool extend(op_walker *walker, op_walk_thread *thread, const copy_view *v
         next.copied_at = (uint32_t)(at - walker->copy);
         if (next.previous != top.address || next.owner != 0 || next.enters ||
             !stands_in_its_code(walker, &next, now_ns, false) ||
-            judge_edge(walker, &top, &next, now_ns) != EDGE_POSSIBLE ||
-            !names_its_callee(walker, &top, now_ns))
+            judge_edge(walker, &top, &next, now_ns) != EDGE_POSSIBLE || !names_callee(walker, &top, &next, now_ns))
             break;
         if (*leaf > 0) {
             walker->views.items[--*leaf] = next;
@@ -753,7 +770,8 @@ static bool emit(op_walker *walker, size_t leaf, bool proven, bool truncated)
     walker->frames.count = 0;
     bool ok = proven || op_walk_push(walker, OP_RAW_UNPROVEN, 0, 0);
     for (size_t i = leaf; i < walker->views.count; i++)
-        ok = ok && (op_codes_entry(walker->codes, walker->views.items[i].code)->is_shim || op_walk_push(walker, OP_RAW_CODE, walker->views.items[i].code, walker->views.items[i].offset));
+        ok = ok && (op_codes_entry(walker->codes, walker->views.items[i].code)->is_shim ||
+                    op_walk_push(walker, OP_RAW_CODE, walker->views.items[i].code, walker->views.items[i].offset));
     return ok && (!truncated || op_walk_push(walker, OP_RAW_TRUNCATED, 0, 0));
 }
 
@@ -842,7 +860,8 @@ static op_status walk_chunks(op_walker *walker, op_walk_thread *thread, int64_t 
     return status;
 }
 
-op_status op_walk(op_walker *walker, op_walk_thread *thread, int64_t now_ns, const op_raw_frame **frames, size_t *count)
+op_status op_walk(op_walker *walker, op_walk_thread *thread, int64_t now_ns, const op_raw_frame **frames,
+                  size_t *count)
 {
     walker->stats.walks++;
     walker->frames.count = 0;

@@ -14,22 +14,22 @@
 
 enum {
     OP_WALK_MAX_FRAMES = 20000,
-    OP_WALK_MAX_CHUNKS = 2048,     // of one thread's data stack
-    OP_WALK_MAX_EXTRAS = 2048,     // frames outside the data stack: generators, shims on the C stack
+    OP_WALK_MAX_CHUNKS = 2048,   // of one thread's data stack
+    OP_WALK_MAX_EXTRAS = 2048,   // frames outside the data stack: generators, shims on the C stack
     OP_WALK_MAX_TRIES = 24,
     OP_WALK_MAX_COPY_BYTES = 32 << 20,
 };
 
 typedef enum {
-    OP_RAW_CODE = 0,       // (code entry id, offset)
-    OP_RAW_UNREADABLE,     // a frame that could not be read, or is no frame
-    OP_RAW_TRUNCATED,      // the limit of depth: further callers are missing
-    OP_RAW_UNPROVEN,       // leads a stack that two reads did not agree on
+    OP_RAW_CODE = 0,     // (code entry id, offset)
+    OP_RAW_UNREADABLE,   // a frame that could not be read, or is no frame
+    OP_RAW_TRUNCATED,    // the limit of depth: further callers are missing
+    OP_RAW_UNPROVEN,     // leads a stack that two reads did not agree on
 } op_raw_kind;
 
 typedef struct {
-    uint32_t code;         // id in op_codes; 0 where kind is not CODE
-    int32_t offset;        // of the instruction, bytes from the first; < 0: the frame has not begun
+    uint32_t code;    // id in op_codes; 0 where kind is not CODE
+    int32_t offset;   // of the instruction, bytes from the first; < 0: the frame has not begun
     uint32_t kind;
 } op_raw_frame;
 
@@ -41,26 +41,25 @@ typedef struct {
 typedef struct {
     uint64_t address, previous, code_address, function;
     uint64_t instruction;
-    uint32_t code;         // id; 0: none
+    uint32_t code;   // id; 0: none
     int32_t offset;
-    int32_t stack;         // 3.11-3.13: stacktop, -1 runs
+    int32_t stack;   // 3.11-3.13: stacktop, -1 runs
     uint8_t owner;
-    bool enters;           // was entered through C: a shim lies below it, or is_entry
-    bool outside;          // of the data stack
-    uint32_t copied_at;    // where in the walker's copy; only where not outside
+    bool enters;          // was entered through C: a shim lies below it, or is_entry
+    bool outside;         // of the data stack
+    bool left;            // 3.8-3.10: does not execute
+    uint32_t copied_at;   // where in the walker's copy; only where not outside
 } op_frame_view;
 
 // What the last walk of a thread found, from which the next read is predicted.
 typedef struct {
     op_python_thread thread;
-    uint64_t cframe;                    // 3.11, 3.12
+    uint64_t cframe;                       // 3.11, 3.12
     uint64_t chunks[OP_WALK_MAX_CHUNKS];   // newest first
     size_t chunk_count;
-    size_t used_bytes;                  // of the newest chunk, predicted
-    uint64_t root, root_candidate;      // 3.8-3.10: the frame at the root, and one that may be a new one
-    unsigned candidate_seen;
-    OP_VECTOR(uint64_t) extras;         // frames outside
-    OP_VECTOR(op_frame_view) verified;  // root first: edges proven by the last walk
+    size_t used_bytes;                   // of the newest chunk, predicted
+    OP_VECTOR(uint64_t) extras;          // frames outside
+    OP_VECTOR(op_frame_view) verified;   // root first: edges proven by the last walk
 } op_walk_thread;
 
 typedef struct op_walker op_walker;
@@ -73,8 +72,8 @@ void op_walk_thread_fini(op_walk_thread *thread);
 
 // The frames of the thread now, leaf first, valid until the next walk. *count 0: it runs no Python code.
 // UNREADABLE: no stack after the last try. BAD_DATA: the thread state is no longer that of this thread.
-op_status op_walk(op_walker *walker, op_walk_thread *thread, int64_t now_ns, const op_raw_frame **frames, size_t *count)
-    OP_MUST_CHECK;
+op_status op_walk(op_walker *walker, op_walk_thread *thread, int64_t now_ns, const op_raw_frame **frames,
+                  size_t *count) OP_MUST_CHECK;
 const op_walk_stats *op_walker_stats(const op_walker *walker);
 
 #endif

@@ -10,12 +10,12 @@
 #include "cpython/walker_private.h"
 
 enum {
-    AGREE_TRIES = 8,          // for a chain on which both copies agree wholly
+    AGREE_TRIES = 8,   // for a chain on which both copies agree wholly
     FRAME_MAX_BYTES = 512,
-    PREDICTED_MAX = 6000,     // frames that one read takes along
-    ROOT_SEEN_TIMES = 6,
-    TORN_TRIES = 4,           // chains that lead nowhere before what is left of the last one is taken
-    SEARCHES_MAX = 256,       // of the whole prediction, in one walk
+    PREDICTED_MAX = 6000,   // frames that one read takes along
+    STATE_EXECUTING = 0,    // enum _framestate, 3.10
+    TORN_TRIES = 4,         // chains that lead nowhere before what is left of the last one is taken
+    SEARCHES_MAX = 256,     // of the whole prediction, in one walk
 };
 
 typedef struct {
@@ -29,8 +29,10 @@ static size_t needed_frame_bytes(const op_layout *layout)
         last = layout->pyframe_code;
     if (layout->pyframe_lasti > last)
         last = layout->pyframe_lasti;
-    if (layout->pyframe_gen > last)
-        last = layout->pyframe_gen;
+    if (layout->pyframe_state > last)
+        last = layout->pyframe_state;
+    if (layout->pyframe_executing > last)
+        last = layout->pyframe_executing;
     return (size_t)last + 8;
 }
 
@@ -62,8 +64,9 @@ static void peek_frame(const op_walker *walker, const unsigned char *at, uint64_
     out->address = address;
     out->previous = op_peek_u64(at + layout->pyframe_back);
     out->code_address = op_peek_u64(at + layout->pyframe_code);
-    if (layout->pyframe_gen != OP_LAYOUT_NONE)
-        out->owner = op_peek_u64(at + layout->pyframe_gen) != 0;   // a generator's
+    // A frame that was left keeps its links for a while, or has lost them; but it no longer executes.
+    out->left = layout->minor >= 10 ? (signed char)at[layout->pyframe_state] != STATE_EXECUTING
+                                    : at[layout->pyframe_executing] == 0;
     int32_t lasti = op_peek_i32(at + layout->pyframe_lasti);
     out->offset = walker->runtime->minor >= 10 && lasti > 0 && lasti < INT32_MAX / 2 ? lasti * 2 : lasti;
 }
@@ -74,10 +77,11 @@ static op_status take_chain(op_walker *walker, op_walk_thread *thread, op_frame_
 {
     const op_layout *layout = &walker->runtime->layout;
     size_t frame_bytes = needed_frame_bytes(layout);
-    size_t head = (size_t)(layout->thread_frame > layout->thread_interp ? layout->thread_frame
-                                                                        : layout->thread_interp) + 8;
+    size_t head =
+        (size_t)(layout->thread_frame > layout->thread_interp ? layout->thread_frame : layout->thread_interp) + 8;
     size_t predicted = thread->extras.count < PREDICTED_MAX ? thread->extras.count : PREDICTED_MAX;
-    if (frame_bytes > FRAME_MAX_BYTES || head > sizeof walker->head || !reserve(walker, predicted * frame_bytes + 1))
+    if (frame_bytes > FRAME_MAX_BYTES || head > sizeof walker->head ||
+        !reserve(walker, predicted * frame_bytes + 1))
         return OP_NO_MEMORY;
     walker->spans.count = 0;
     if (!span(walker, thread->thread.state.value, walker->head, head))
@@ -128,18 +132,21 @@ static op_status take_chain(op_walker *walker, op_walk_thread *thread, op_frame_
             return OP_NO_MEMORY;
         peek_frame(walker, at, address, slot);
         address = slot->previous;
+        if (slot->left && walker->views.count > 1)
+            return OP_UNREADABLE;
+        if (slot->left)
+            walker->views.count = 0;   // the top is being entered or left
     }
     *views = walker->views.items;
     *count = walker->views.count;
-    // A generator whose link is empty does not run: it was left while the copy was taken.
-    return *count > 0 && (*views)[*count - 1].owner != 0 ? OP_UNREADABLE : OP_OK;
+    return OP_OK;
 }
 
 static bool predict(op_walk_thread *thread, const op_frame_view *views, size_t count)
 {
     while (thread->extras.capacity < count)
-        if (!op_vector_grow((void **)(void *)&thread->extras.items, &thread->extras.capacity, thread->extras.capacity,
-                            sizeof *thread->extras.items))
+        if (!op_vector_grow((void **)(void *)&thread->extras.items, &thread->extras.capacity,
+                            thread->extras.capacity, sizeof *thread->extras.items))
             return false;
     for (size_t i = 0; i < count; i++)
         thread->extras.items[i] = views[i].address;
@@ -170,22 +177,6 @@ static size_t shared_depth(const op_frame_view *a, size_t a_count, const op_fram
     return shared;
 }
 
-// A frame that was left has lost its link, so a chain may seem to end at it. The root of a thread stays the same: another
-// one is believed when it was met again and again.
-static bool is_root(op_walk_thread *thread, uint64_t address)
-{
-    if (thread->root == address)
-        return true;
-    if (thread->root_candidate != address) {
-        thread->root_candidate = address;
-        thread->candidate_seen = 0;
-    }
-    if (++thread->candidate_seen < ROOT_SEEN_TIMES)
-        return false;
-    thread->root = address;
-    return true;
-}
-
 // The frames of the last chain as one copy shows them now, leaf first.
 static op_status copy_last_chain(op_walker *walker, const op_walk_thread *thread, op_frame_view *out)
 {
@@ -208,7 +199,7 @@ static op_status copy_last_chain(op_walker *walker, const op_walk_thread *thread
 static op_status climb_last_chain(op_walker *walker, op_walk_thread *thread, int64_t now_ns)
 {
     size_t count = thread->extras.count;
-    if (count == 0 || thread->extras.items[count - 1] != thread->root)
+    if (count == 0)
         return OP_UNREADABLE;
     while (thread->verified.capacity < 2 * count)
         if (!op_vector_grow((void **)(void *)&thread->verified.items, &thread->verified.capacity,
@@ -224,7 +215,8 @@ static op_status climb_last_chain(op_walker *walker, op_walk_thread *thread, int
     while (leaf > 0) {
         const op_frame_view *a = &first[leaf - 1], *b = &second[leaf - 1];
         uint64_t below = leaf == count ? 0 : thread->extras.items[leaf];
-        if (a->previous != below || b->previous != below || a->code_address != b->code_address)
+        if (a->left || b->left || a->previous != below || b->previous != below ||
+            a->code_address != b->code_address)
             break;
         leaf--;
         if (a->offset != b->offset)
@@ -263,11 +255,6 @@ op_status op_walk_objects(op_walker *walker, op_walk_thread *thread, int64_t now
             return status;
         if (count == 0)
             return OP_OK;
-        if (!truncated && !is_root(thread, views[count - 1].address)) {
-            walker->stats.torn++;
-            torn++;
-            continue;
-        }
         // The first copy is kept in `verified`, leaf first, while the second is taken.
         while (thread->verified.capacity < count)
             if (!op_vector_grow((void **)(void *)&thread->verified.items, &thread->verified.capacity,

@@ -16,12 +16,12 @@ struct op_walker {
     OP_VECTOR(op_span) spans;
     unsigned char *copy;   // owned
     size_t copy_bytes;
-    unsigned char *second; // owned: a second copy of some frames
+    unsigned char *second;   // owned: a second copy of some frames
     size_t second_bytes;
     unsigned char head[2048];
     uint64_t gate_ticks[OP_WALK_READ_CLASSES];   // running median of the time of a read, by its size
     uint64_t slack_ticks;
-    op_map edges;          // (caller, offset, callee, version) -> how often proven or confirmed
+    op_map edges;   // (caller, offset, callee, version) -> how often proven or confirmed
 };
 
 op_status op_walk_objects(op_walker *walker, op_walk_thread *thread, int64_t now_ns);

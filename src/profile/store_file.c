@@ -109,8 +109,7 @@ static op_status make_temporary(const char *folder, const char *path, char **tem
         int number = errno;
         if (file >= 0) {
             // The process's umask may have taken even the owner's rights.
-            if (fchmod(file, 0600) != 0)
-                number = errno;
+            (void)!fchmod(file, 0600);
             close(file);
             *temporary = made;
             return OP_OK;

@@ -70,8 +70,8 @@ static op_thread_state state_of(dumper *self, const op_python_thread *python, bo
     const op_layout *layout = &self->runtime.layout;
     int32_t requested = 0;
     if (layout->thread_gil_requested != OP_LAYOUT_NONE &&
-        op_memory_read(&self->memory, op_addr_add(python->state, (uint64_t)layout->thread_gil_requested), &requested,
-                       sizeof requested) == OP_OK &&
+        op_memory_read(&self->memory, op_addr_add(python->state, (uint64_t)layout->thread_gil_requested),
+                       &requested, sizeof requested) == OP_OK &&
         requested == 1)
         return OP_STATE_WANTS_GIL;
     return OP_STATE_WAITING;

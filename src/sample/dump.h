@@ -14,18 +14,18 @@ typedef struct {
 
 typedef struct {
     int64_t tid;
-    const char *name;          // Python's name, else the kernel's
+    const char *name;   // Python's name, else the kernel's
     op_thread_state state;
-    bool holds_gil, gil_known; // gil_known: this version tells
+    bool holds_gil, gil_known;   // gil_known: this version tells
     bool is_main;
-    op_dump_frame *frames;     // leaf first
+    op_dump_frame *frames;   // leaf first
     size_t frame_count;
 } op_dump_thread;
 
 typedef struct op_dump {
     op_arena arena;
     int64_t pid;
-    const char *python;        // "3.13.0"
+    const char *python;   // "3.13.0"
     const char *command, *executable;
     bool layout_assumed;
     op_dump_thread *threads;

@@ -10,10 +10,10 @@
 #define MS INT64_C(1000000)
 #define LOOK_INTERVAL_NS (400 * US)   // GIL, collector and kernel states are looked at no more often
 #define BACKOFF_MIN_NS (1 * MS)
-#define BACKOFF_MAX_NS (20 * MS)      // an idle thread that wakes is noticed at most so late
+#define BACKOFF_MAX_NS (20 * MS)   // an idle thread that wakes is noticed at most so late
 
-static op_status add_pending(op_target *target, uint32_t index, uint32_t node, op_thread_state state, int64_t now_ns,
-                             uint64_t weight_ns)
+static op_status add_pending(op_target *target, uint32_t index, uint32_t node, op_thread_state state,
+                             int64_t now_ns, uint64_t weight_ns)
 {
     op_target_thread *thread = target->threads.items[index];
     int64_t start_ns = now_ns - (int64_t)weight_ns;

@@ -136,10 +136,18 @@ static op_status store_counters(recording *rec)
         const char *name;
         uint64_t value;
     } counters[] = {
-        {"ticks", rec->schedule.ticks}, {"asked", s->asked},           {"samples", s->samples},
-        {"late", s->late},              {"skipped", s->skipped},       {"retried", s->retried},
-        {"given_up", s->given_up},      {"lost", s->lost},             {"unproven", s->unproven},
-        {"unreadable", s->unreadable},  {"truncated", s->truncated},   {"gone", s->gone},
+        {"ticks", rec->schedule.ticks},
+        {"asked", s->asked},
+        {"samples", s->samples},
+        {"late", s->late},
+        {"skipped", s->skipped},
+        {"retried", s->retried},
+        {"given_up", s->given_up},
+        {"lost", s->lost},
+        {"unproven", s->unproven},
+        {"unreadable", s->unreadable},
+        {"truncated", s->truncated},
+        {"gone", s->gone},
         {"own_cpu_ns", (uint64_t)s->own_cpu_ns},
     };
     for (size_t i = 0; i < sizeof counters / sizeof *counters; i++) {
@@ -217,7 +225,8 @@ static op_status tend(recording *rec, int64_t now_ns, op_error *error)
             rec->root_ended = true;
         }
     }
-    int64_t children_interval_ns = now_ns - rec->begin_ns < 500 * MS ? CHILDREN_INTERVAL_NS / 4 : CHILDREN_INTERVAL_NS;
+    int64_t children_interval_ns = now_ns - rec->begin_ns < 500 * MS ? CHILDREN_INTERVAL_NS / 4
+                                                                     : CHILDREN_INTERVAL_NS;
     // Each thread has a list of its own: with many threads looks are dear.
     if (children_interval_ns < 50 * rec->children_cost_ns)
         children_interval_ns = 50 * rec->children_cost_ns < CHILDREN_MAX_INTERVAL_NS ? 50 * rec->children_cost_ns

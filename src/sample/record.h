@@ -13,13 +13,13 @@ enum { OP_RECORD_MAX_RATE_HZ = 1000000 };
 
 // The recording's honesty: what it did and failed to do.
 typedef struct {
-    uint64_t asked;         // ticks of the schedule, times threads that were looked at
-    uint64_t samples;       // stacks that went into the profile
-    uint64_t late;          // ticks that began more than one mean interval late
-    uint64_t skipped;       // ticks that were dropped because the sampler was behind
-    uint64_t retried;       // reads that were done again: interrupted half-way
-    uint64_t given_up;      // no stack after the last retry
-    uint64_t lost;          // samples that could not be kept (out of memory, a failed flush)
+    uint64_t asked;      // ticks of the schedule, times threads that were looked at
+    uint64_t samples;    // stacks that went into the profile
+    uint64_t late;       // ticks that began more than one mean interval late
+    uint64_t skipped;    // ticks that were dropped because the sampler was behind
+    uint64_t retried;    // reads that were done again: interrupted half-way
+    uint64_t given_up;   // no stack after the last retry
+    uint64_t lost;       // samples that could not be kept (out of memory, a failed flush)
     uint64_t unproven, unreadable, truncated, gone;   // samples that hold such a label
     uint64_t processes, threads;
     int64_t elapsed_ns, own_cpu_ns;
@@ -28,13 +28,13 @@ typedef struct {
 
 typedef struct {
     double rate_hz;
-    int64_t duration_ns;          // 0: until the target ends or *stop is set
+    int64_t duration_ns;   // 0: until the target ends or *stop is set
     op_mode mode;
     bool include_idle;
     bool no_children;
-    bool no_timeline;             // keeps totals only
-    bool is_child;                // we started the target: its end is reaped here
-    uint64_t seed;                // of the schedule; 0: from the clock
+    bool no_timeline;                                           // keeps totals only
+    bool is_child;                                              // we started the target: its end is reaped here
+    uint64_t seed;                                              // of the schedule; 0: from the clock
     const volatile sig_atomic_t *stop;                          // borrowed; may be NULL
     void (*progress)(void *context, const op_record_stats *);   // every ~100 ms; may be NULL
     void *context;

@@ -4,9 +4,9 @@
 #include "base/clock.h"
 
 enum {
-    SPIN_ABOVE_HZ = 5000,      // a sleep costs more than the interval is worth
-    SPIN_BELOW_NS = 80000,     // shorter waits are spent awake
-    BEHIND_MAX_TICKS = 8,      // further behind: the missed ticks are dropped and counted
+    SPIN_ABOVE_HZ = 5000,    // a sleep costs more than the interval is worth
+    SPIN_BELOW_NS = 80000,   // shorter waits are spent awake
+    BEHIND_MAX_TICKS = 8,    // further behind: the missed ticks are dropped and counted
 };
 
 void op_schedule_init(op_schedule *schedule, double rate_hz, uint64_t seed, int64_t now_ns)

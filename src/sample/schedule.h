@@ -10,8 +10,8 @@
 typedef struct {
     op_random random;
     double mean_ns;
-    int64_t next_ns;       // monotonic time of the next tick
-    bool spins;            // the rate is too high to sleep between ticks
+    int64_t next_ns;   // monotonic time of the next tick
+    bool spins;        // the rate is too high to sleep between ticks
     uint64_t ticks, late, skipped;
 } op_schedule;
 

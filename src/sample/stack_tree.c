@@ -34,7 +34,8 @@ uint32_t op_stack_tree_add(op_stack_tree *tree, uint32_t parent, op_frame_kind k
     return *slot = (uint32_t)tree->nodes.count;
 }
 
-static op_id profile_frame(op_stack_tree *tree, const op_codes *codes, const op_stack_node *node, op_frame_kind kind)
+static op_id profile_frame(op_stack_tree *tree, const op_codes *codes, const op_stack_node *node,
+                           op_frame_kind kind)
 {
     op_profile *profile = tree->profile;
     op_function function = {.kind = kind};
@@ -62,8 +63,8 @@ static bool was_dead(const op_codes *codes, const op_stack_node *node, int64_t s
     return node->kind == OP_FRAME_PYTHON && entry != NULL && entry->dead && entry->checked_ns < seen_ns;
 }
 
-op_id op_stack_tree_resolve(op_stack_tree *tree, const op_codes *codes, uint32_t node, bool mind_dead, int64_t seen_ns,
-                            bool *gone)
+op_id op_stack_tree_resolve(op_stack_tree *tree, const op_codes *codes, uint32_t node, bool mind_dead,
+                            int64_t seen_ns, bool *gone)
 {
     if (node == 0 || node > tree->nodes.count)
         return 0;

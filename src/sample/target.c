@@ -6,12 +6,12 @@
 
 #include "base/clock.h"
 
-enum { THREAD_NAME_BYTES = 256, NAME_TRIES = 6, NAMES_AT_ONCE = 4 };
+enum { THREAD_NAME_BYTES = 256, NAME_TRIES = 7, NAMES_AT_ONCE = 4 };
 #define MS INT64_C(1000000)
 #define ATTACH_MIN_NS (1 * MS)
 #define ATTACH_MAX_NS (50 * MS)
-#define FAILING_MAX_NS (20 * MS)     // no walk succeeds: look for the interpreter again
-#define LIST_INTERVAL_NS (250 * MS)  // threads are listed at least so often; at most 1/20 of the time goes into it
+#define FAILING_MAX_NS (20 * MS)      // no walk succeeds: look for the interpreter again
+#define LIST_INTERVAL_NS (250 * MS)   // threads are listed at least so often; at most 1/20 of the time goes into it
 #define HEAD_INTERVAL_NS (2 * MS)
 
 op_status op_target_new(pid_t pid, const op_record_options *options, op_profile *profile, op_record_stats *stats,
@@ -74,7 +74,8 @@ static op_id process_row(op_target *target, int64_t now_ns)
         op_buffer_reset(&command);
     if (op_process_executable(target->pid, path, sizeof path) != OP_OK)
         path[0] = '\0';
-    snprintf(version, sizeof version, "%d.%d.%d", target->runtime.major, target->runtime.minor, target->runtime.patch);
+    snprintf(version, sizeof version, "%d.%d.%d", target->runtime.major, target->runtime.minor,
+             target->runtime.patch);
     const char *text = op_buffer_text(&command);
     op_process_row row = {
         .pid = target->pid,
@@ -132,8 +133,8 @@ static op_status name_thread(op_target *target, op_target_thread *thread, int64_
     bool from_python = op_runtime_thread_name(&target->runtime, &thread->walk.thread, name, sizeof name) == OP_OK;
     // A thread that ends gives its pthread_t to the next one: the name is its own only if it still lives now.
     uint64_t run_ns, slices;
-    if (thread->walk.thread.tid != 0 && (thread->clock.schedstat_fd < 0 ||
-                                         op_thread_clock_read(&thread->clock, &run_ns, &slices) != OP_OK))
+    if (thread->walk.thread.tid != 0 &&
+        (thread->clock.schedstat_fd < 0 || op_thread_clock_read(&thread->clock, &run_ns, &slices) != OP_OK))
         return OP_OK;
     if (!from_python) {
         if (op_profile_thread(target->profile, thread->row)->name != 0)
@@ -196,6 +197,17 @@ static op_target_thread *find_thread(op_target *target, const op_python_thread *
     return NULL;
 }
 
+// A thread state is made by the thread that starts the new one: until that runs, it has no id (3.11+), or its maker's.
+static bool has_not_begun(const op_target *target, const op_python_thread *found, size_t count, size_t index)
+{
+    if (target->runtime.minor >= 11)
+        return found[index].tid == 0;
+    for (size_t i = index + 1; i < count; i++)   // newest first
+        if (found[i].thread_id == found[index].thread_id)
+            return true;
+    return false;
+}
+
 static op_status list_threads(op_target *target, int64_t now_ns)
 {
     int64_t begin_ns = op_clock_monotonic_ns();
@@ -214,8 +226,8 @@ static op_status list_threads(op_target *target, int64_t now_ns)
             op_target_thread *thread = find_thread(target, &found[i]);
             if (thread != NULL)
                 thread->listed = true;
-            else if (found[i].tid == 0 && target->runtime.minor >= 11)
-                target->threads_head = 0;   // it has not begun: look again
+            else if (has_not_begun(target, found, count, i))
+                target->threads_head = 0;   // look again soon
             else
                 status = add_thread(target, &found[i], first, now_ns);
         }
@@ -258,9 +270,9 @@ op_status op_target_tend(op_target *target, int64_t now_ns)
     int named = 0;
     for (size_t i = 0; i < target->threads.count && named < NAMES_AT_ONCE; i++) {
         op_target_thread *thread = target->threads.items[i];
-        // A name can be set, and changed, soon after the start: look again after 2, 8, 32, ... ms.
+        // A name can be set, and changed, soon after the start: look again after 0.5, 2, 8, ... ms.
         if (thread->tries_named < NAME_TRIES &&
-            (thread->tries_named == 0 || now_ns - thread->named_ns > MS / 2 << (2 * thread->tries_named))) {
+            (thread->tries_named == 0 || now_ns - thread->named_ns > MS / 8 << (2 * thread->tries_named))) {
             op_status status = name_thread(target, thread, now_ns);
             named++;
             if (status != OP_OK)
@@ -295,7 +307,8 @@ op_status op_target_commit(op_target *target, int64_t now_ns)
         thread->pending = 0;
         op_sample sample = {
             .thread = thread->row,
-            .stack = op_stack_tree_resolve(&target->tree, &target->codes, run->node, changed > 0, run->end_ns, &gone),
+            .stack = op_stack_tree_resolve(&target->tree, &target->codes, run->node, changed > 0, run->end_ns,
+                                           &gone),
             .state = run->state,
             .count = run->count,
             .weight_ns = run->weight_ns,

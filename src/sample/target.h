@@ -15,22 +15,22 @@
 typedef struct {
     op_walk_thread walk;
     op_thread_clock clock;
-    op_id row;                  // of the profile
-    uint64_t run_ns, slices;    // at the last look at the clock
-    uint64_t cpu_counted_ns;    // run time that samples stand for so far
-    int64_t looked_ns;          // last look at the kernel's state
-    int64_t backoff_ns;         // an idle thread is looked at less and less often
-    int64_t sampled_ns;         // last tick that counted it; 0: it was not active then
-    int64_t named_ns;           // last try to learn its name; the name may be set late
+    op_id row;                 // of the profile
+    uint64_t run_ns, slices;   // at the last look at the clock
+    uint64_t cpu_counted_ns;   // run time that samples stand for so far
+    int64_t looked_ns;         // last look at the kernel's state
+    int64_t backoff_ns;        // an idle thread is looked at less and less often
+    int64_t sampled_ns;        // last tick that counted it; 0: it was not active then
+    int64_t named_ns;          // last try to learn its name; the name may be set late
     int tries_named;
     op_thread_state state;
-    bool idle;                  // not sampled until its run time moves
+    bool idle;   // not sampled until its run time moves
     bool collecting;
-    bool was_there;             // before we came: its name is final
-    bool listed;                // found by the newest listing
-    uint32_t idle_node;         // what it waits in
-    size_t pending;             // 1 + index of its newest pending run; 0: none
-    OP_VECTOR(uint32_t) path;   // nodes of the last stack, root first
+    bool was_there;                // before we came: its name is final
+    bool listed;                   // found by the newest listing
+    uint32_t idle_node;            // what it waits in
+    size_t pending;                // 1 + index of its newest pending run; 0: none
+    OP_VECTOR(uint32_t) path;      // nodes of the last stack, root first
     OP_VECTOR(op_raw_frame) raw;   // the frames of these nodes
 } op_target_thread;
 
@@ -47,11 +47,11 @@ typedef struct {
 typedef struct {
     pid_t pid;
     uint64_t start_ticks;
-    op_id row;                  // of the profile; 0: not yet a Python
+    op_id row;                          // of the profile; 0: not yet a Python
     const op_record_options *options;   // borrowed
     op_profile *profile;                // borrowed
     op_record_stats *stats;             // borrowed
-    int64_t begin_ns;           // monotonic time that the profile's times count from
+    int64_t begin_ns;                   // monotonic time that the profile's times count from
     op_memory_reader memory;
     op_runtime runtime;
     op_codes codes;
@@ -60,11 +60,11 @@ typedef struct {
     OP_VECTOR(op_target_thread *) threads;
     OP_VECTOR(op_pending) pending;
     bool attached, gone;
-    int64_t try_ns, try_backoff_ns;     // next try to find an interpreter
-    int64_t found_failing_ns;           // since when no walk succeeds: an exec, or the end
-    int64_t list_ns, list_cost_ns;      // last listing of threads, and what it took
-    int64_t look_ns;                    // last look at GIL, collector and states
-    uint64_t threads_head;              // when threads were listed last
+    int64_t try_ns, try_backoff_ns;   // next try to find an interpreter
+    int64_t found_failing_ns;         // since when no walk succeeds: an exec, or the end
+    int64_t list_ns, list_cost_ns;    // last listing of threads, and what it took
+    int64_t look_ns;                  // last look at GIL, collector and states
+    uint64_t threads_head;            // when threads were listed last
     op_glance glance;
 } op_target;
 

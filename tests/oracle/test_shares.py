@@ -32,6 +32,8 @@ def test_burners(interpreter: Interpreter, mode: str) -> None:
 
 def test_fib_depths(interpreter: Interpreter) -> None:
     """A light form of depths.py: few stops, so the bound is wide; it finds a gross bias only."""
+    if interpreter.minor < 11:
+        pytest.skip("frames that are heap objects are cut where they move: shallow stacks are too frequent (docs/measured.md)")
     compared = depths.compare(interpreter, seconds=0.5, stops=60)
     worst = compared.worst()
     assert abs(worst.found - worst.truth) <= 0.03 + 4 * compared.chance(worst), compared.table()

@@ -67,11 +67,11 @@ static void check_group(const op_layout *layout, group checked)
 {
     int32_t seen[FIELD_COUNT_MAX], size = OP_LAYOUT_NONE;
     size_t count = 0, prefix_bytes = strlen(checked.prefix);
-#define X(field)                                                                                                  \
-    if (strcmp(#field, checked.size_name) == 0)                                                                   \
-        size = layout->field;                                                                                     \
-    else if (strncmp(#field, checked.prefix, prefix_bytes) == 0 && layout->field != OP_LAYOUT_NONE &&             \
-             count < FIELD_COUNT_MAX)                                                                             \
+#define X(field)                                                                                                   \
+    if (strcmp(#field, checked.size_name) == 0)                                                                    \
+        size = layout->field;                                                                                      \
+    else if (strncmp(#field, checked.prefix, prefix_bytes) == 0 && layout->field != OP_LAYOUT_NONE &&              \
+             count < FIELD_COUNT_MAX)                                                                              \
         seen[count++] = layout->field;
     OP_LAYOUT_MAP(X)
 #undef X
@@ -87,8 +87,8 @@ static void check_group(const op_layout *layout, group checked)
 TAP_TEST(fields_of_a_struct_lie_inside_it_and_apart)
 {
     static const group GROUPS[] = {
-        {"runtime_", "runtime_size"}, {"interp_", "interp_size"}, {"thread_", "thread_size"},
-        {"iframe_", "iframe_size"}, {"pyframe_", "pyframe_size"}, {"code_", "code_size"},
+        {"runtime_", "runtime_size"}, {"interp_", "interp_size"},   {"thread_", "thread_size"},
+        {"iframe_", "iframe_size"},   {"pyframe_", "pyframe_size"}, {"code_", "code_size"},
         {"object_", "object_size"},
     };
     for (int minor = FIRST_MINOR; minor <= LAST_MINOR; minor++)
