@@ -20,6 +20,8 @@ ROOT = Path(__file__).resolve().parent.parent
 GENERATED = ("src/cpython/layouts/", "src/cpython/opcodes/")   # by tools/layouts.py, in columns of its own
 FIRST_LINE = re.compile(r"SPDX-License-Identifier: MIT")
 LONGEST_FILE = 600
+# Longer ones, and what they may grow to: to be split along their nouns (copy, proof, walk; store, kill).
+LONG_FILES = {"src/cpython/walker.c": 900, "tests/unit/test_store.c": 760}
 
 
 def tool(name: str) -> str:
@@ -91,7 +93,7 @@ def check_text(_build: Path) -> int:
             wrong.append(f"{name}:1: no SPDX line")
         if text and not text.endswith("\n"):
             wrong.append(f"{name}:{len(lines)}: no newline at the end")
-        if not name.startswith(GENERATED) and len(lines) > LONGEST_FILE:
+        if not name.startswith(GENERATED) and len(lines) > LONG_FILES.get(name, LONGEST_FILE):
             wrong.append(f"{name}: {len(lines)} lines: is it about one noun?")
         for number, line in enumerate(lines, 1):
             if line != line.rstrip():

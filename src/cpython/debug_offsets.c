@@ -18,6 +18,7 @@ enum { WORD_SIZE, WORD_POINTER, WORD_INT, WORD_BYTE, WORD_ANY };
 enum { MAX_BIG_STRUCT = 16 << 20, MAX_THREAD_STRUCT = 64 << 10, MAX_SMALL_STRUCT = 8 << 10 };
 
 // X(group, field, kind). SKIP: not checked and not used (zero on default builds, or needed by nobody here).
+// clang-format off
 #define HEAD_3_13(X) X(runtime, size, SIZE) X(runtime, finalizing, POINTER) X(runtime, interpreters_head, POINTER)
 
 #define INTERP_3_13(X)                                                                                             \
@@ -115,6 +116,7 @@ enum { MAX_BIG_STRUCT = 16 << 20, MAX_THREAD_STRUCT = 64 << 10, MAX_SMALL_STRUCT
                 CODE_3_14(X) TYPES_3_15(X) SEQUENCES_3_13(X) SET_3_14(X) SCALARS_3_13(X)                           \
                     X(unicode, compact_size, POINTER) GC_3_13(X) X(gc, frame, POINTER) X(gc, stats_size, ANY)      \
                         X(gc, stats, ANY) GENERATOR_3_14(X) REST_3_14(X)
+// clang-format on
 
 #define WORD_OF(group, field, kind) uint64_t group##_##field;
 typedef struct {
