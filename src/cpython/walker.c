@@ -24,6 +24,7 @@ enum {
     SLOTS_MAX_BYTES = 65536,   // of a frame's locals and stack
     EDGES_MAX = 1 << 20,
     EDGE_CONFIRMATIONS = 3,
+    CONFIRM_DEPTH = 12,        // callers below an edge that are confirmed with it
 };
 #define EDGE_CONFIRMED UINT32_MAX   // in place of a version
 
@@ -503,9 +504,11 @@ static bool confirm(op_walker *walker, const op_walk_thread *thread, size_t firs
 static bool confirm_edge(op_walker *walker, const op_walk_thread *thread, size_t at)
 {
     const op_frame_view *caller = &walker->views.items[at], *callee = &walker->views.items[at - 1];
+    // With what lies below: the edge may be live by now, but on another path.
+    size_t last = at + CONFIRM_DEPTH < walker->views.count ? at + CONFIRM_DEPTH : walker->views.count - 1;
     // Twice: a target that goes round in circles may stand at the same place again once.
     for (int i = 0; i < 2; i++)
-        if (!confirm(walker, thread, at - 1, at, true))
+        if (!confirm(walker, thread, at - 1, last, true))
             return false;
     learn_edge(walker, edge_key(caller, callee, EDGE_CONFIRMED));
     if (callee->owner == OWNED_BY_GENERATOR) {

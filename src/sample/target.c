@@ -12,7 +12,7 @@ enum { THREAD_NAME_BYTES = 256, NAME_TRIES = 7, NAMES_AT_ONCE = 4 };
 #define ATTACH_MAX_NS (50 * MS)
 #define FAILING_MAX_NS (20 * MS)      // no walk succeeds: look for the interpreter again
 #define LIST_INTERVAL_NS (250 * MS)   // threads are listed at least so often; at most 1/20 of the time goes into it
-#define HEAD_INTERVAL_NS (2 * MS)
+#define HEAD_INTERVAL_NS (1 * MS)
 
 op_status op_target_new(pid_t pid, const op_record_options *options, op_profile *profile, op_record_stats *stats,
                         int64_t begin_ns, op_target **out)
