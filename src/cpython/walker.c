@@ -24,7 +24,7 @@ enum {
     SLOTS_MAX_BYTES = 65536,   // of a frame's locals and stack
     EDGES_MAX = 1 << 20,
     EDGE_CONFIRMATIONS = 3,
-    CONFIRM_DEPTH = 12,        // callers below an edge that are confirmed with it
+    CONFIRM_DEPTH = 12,   // callers below an edge that are confirmed with it
 };
 #define EDGE_CONFIRMED UINT32_MAX   // in place of a version
 

@@ -6,12 +6,14 @@
 
 #include "base/clock.h"
 
-enum { THREAD_NAME_BYTES = 256, NAME_TRIES = 7, NAMES_AT_ONCE = 4 };
+enum { THREAD_NAME_BYTES = 256, NAME_TRIES = 40, NAMES_AT_ONCE = 4 };
 #define MS INT64_C(1000000)
 #define ATTACH_MIN_NS (1 * MS)
 #define ATTACH_MAX_NS (50 * MS)
 #define FAILING_MAX_NS (20 * MS)      // no walk succeeds: look for the interpreter again
 #define LIST_INTERVAL_NS (250 * MS)   // threads are listed at least so often; at most 1/20 of the time goes into it
+#define NAME_RETRY_NS (3 * MS)
+#define NAME_AGAIN_NS (50 * MS)
 #define HEAD_INTERVAL_NS (1 * MS)
 
 op_status op_target_new(pid_t pid, const op_record_options *options, op_profile *profile, op_record_stats *stats,
@@ -144,8 +146,10 @@ static op_status name_thread(op_target *target, op_target_thread *thread, int64_
             snprintf(name, sizeof name, "MainThread");
         else if (op_process_thread_name(target->pid, (pid_t)thread->walk.thread.tid, name, sizeof name) != OP_OK)
             return OP_OK;
-    } else if (thread->was_there) {
+    } else if (thread->was_there || thread->named) {
         thread->tries_named = NAME_TRIES;
+    } else {
+        thread->named = true;   // it can be changed soon after the start: one more look
     }
     op_id id = op_profile_string(target->profile, name);
     if (id == 0)
@@ -270,9 +274,9 @@ op_status op_target_tend(op_target *target, int64_t now_ns)
     int named = 0;
     for (size_t i = 0; i < target->threads.count && named < NAMES_AT_ONCE; i++) {
         op_target_thread *thread = target->threads.items[i];
-        // A name can be set, and changed, soon after the start: look again after 0.5, 2, 8, ... ms.
-        if (thread->tries_named < NAME_TRIES &&
-            (thread->tries_named == 0 || now_ns - thread->named_ns > MS / 8 << (2 * thread->tries_named))) {
+        // A new thread has its name only once it has run, so for a while it is looked for again and again.
+        int64_t wait_ns = thread->tries_named == 0 ? 0 : thread->named ? NAME_AGAIN_NS : NAME_RETRY_NS;
+        if (thread->tries_named < NAME_TRIES && now_ns - thread->named_ns >= wait_ns) {
             op_status status = name_thread(target, thread, now_ns);
             named++;
             if (status != OP_OK)

@@ -26,6 +26,7 @@ typedef struct {
     op_thread_state state;
     bool idle;   // not sampled until its run time moves
     bool collecting;
+    bool named;                    // by Python
     bool was_there;                // before we came: its name is final
     bool listed;                   // found by the newest listing
     uint32_t idle_node;            // what it waits in
