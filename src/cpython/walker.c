@@ -24,6 +24,7 @@ enum {
     SLOTS_MAX_BYTES = 65536,   // of a frame's locals and stack
     EDGES_MAX = 1 << 20,
     EDGE_CONFIRMATIONS = 3,
+    CONFIRM_TRIES = 8,    // of one second copy, while its read is interrupted
     CONFIRM_DEPTH = 12,   // callers below an edge that are confirmed with it
 };
 #define EDGE_CONFIRMED UINT32_MAX   // in place of a version
@@ -582,8 +583,15 @@ static bool confirm(op_walker *walker, const op_walk_thread *thread, size_t firs
         if (!add_span(walker, walker->views.items[last - i % count].address, walker->second + i * frame, frame))
             return false;
     uint64_t ticks = 0;
-    if (!add_top_spans(walker, thread, top) || op_walk_read(walker, &ticks) != OP_OK || top[0] != thread->cframe ||
-        op_walk_was_interrupted(walker, 2 * count * frame, 2 * count + 2, ticks))
+    if (!add_top_spans(walker, thread, top))
+        return false;
+    bool interrupted = true;
+    for (int i = 0; i < CONFIRM_TRIES && interrupted; i++) {
+        if (op_walk_read(walker, &ticks) != OP_OK || top[0] != thread->cframe)
+            return false;
+        interrupted = op_walk_was_interrupted(walker, 2 * count * frame, 2 * count + 2, ticks);
+    }
+    if (interrupted)
         return false;
     const op_frame_view *lowest = &walker->views.items[first];
     bool above = !lowest->outside && top[1] > lowest->address && top[1] - lowest->address < CHUNK_BYTES;
