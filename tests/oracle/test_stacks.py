@@ -65,13 +65,15 @@ def check_threads(_interpreter: Interpreter, stacks: list[judge.Stack]) -> None:
 
 def check_deep(interpreter: Interpreter, stacks: list[judge.Stack]) -> None:
     """All 5,000 frames. On 3.11+ mostly, as the program is nearly always at the bottom; before, a walk of as many heap
-    objects is rarely over before they change."""
+    objects is rarely over before they change: how many are whole there is chance (docs/measured.md)."""
+    if interpreter.minor < 11:
+        return
     whole = sum(
         stack.count
         for stack in stacks
         if stack.names()[-1:] in (("leaf_a",), ("leaf_b",)) and len(stack.frames) == len(judge.ROOT) + judge.DEPTH + 1
     )
-    assert whole >= (1 if interpreter.minor < 11 else sum(stack.count for stack in stacks) / 4)
+    assert whole >= sum(stack.count for stack in stacks) / 4
 
 
 MORE = {"made": check_made, "names": check_names, "threads": check_threads, "deep": check_deep}
