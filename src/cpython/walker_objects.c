@@ -36,27 +36,6 @@ static size_t needed_frame_bytes(const op_layout *layout)
     return (size_t)last + 8;
 }
 
-static bool span(op_walker *walker, uint64_t from, void *to, size_t bytes)
-{
-    op_span *slot = OP_VECTOR_PUSH(&walker->spans);
-    if (slot == NULL)
-        return false;
-    *slot = (op_span){{from}, to, bytes};
-    return true;
-}
-
-static bool reserve(op_walker *walker, size_t bytes)
-{
-    if (bytes <= walker->copy_bytes)
-        return true;
-    unsigned char *grown = op_resize(walker->copy, bytes + bytes / 2, 1);
-    if (grown == NULL)
-        return false;
-    walker->copy = grown;
-    walker->copy_bytes = bytes + bytes / 2;
-    return true;
-}
-
 static void peek_frame(const op_walker *walker, const unsigned char *at, uint64_t address, op_frame_view *out)
 {
     const op_layout *layout = &walker->runtime->layout;
@@ -81,13 +60,13 @@ static op_status take_chain(op_walker *walker, op_walk_thread *thread, op_frame_
         (size_t)(layout->thread_frame > layout->thread_interp ? layout->thread_frame : layout->thread_interp) + 8;
     size_t predicted = thread->extras.count < PREDICTED_MAX ? thread->extras.count : PREDICTED_MAX;
     if (frame_bytes > FRAME_MAX_BYTES || head > sizeof walker->head ||
-        !reserve(walker, predicted * frame_bytes + 1))
+        !op_walk_reserve(&walker->copy, &walker->copy_bytes, predicted * frame_bytes + 1))
         return OP_NO_MEMORY;
     walker->spans.count = 0;
-    if (!span(walker, thread->thread.state.value, walker->head, head))
+    if (!op_walk_add_span(walker, thread->thread.state.value, walker->head, head))
         return OP_NO_MEMORY;
     for (size_t i = 0; i < predicted; i++)
-        if (!span(walker, thread->extras.items[i], walker->copy + i * frame_bytes, frame_bytes))
+        if (!op_walk_add_span(walker, thread->extras.items[i], walker->copy + i * frame_bytes, frame_bytes))
             return OP_NO_MEMORY;
     uint64_t ticks = 0;
     walker->stats.tries++;
@@ -182,11 +161,11 @@ static op_status copy_last_chain(op_walker *walker, const op_walk_thread *thread
 {
     size_t frame_bytes = needed_frame_bytes(&walker->runtime->layout), count = thread->extras.count;
     uint64_t ticks = 0;
-    if (!reserve(walker, count * frame_bytes + 1))
+    if (!op_walk_reserve(&walker->copy, &walker->copy_bytes, count * frame_bytes + 1))
         return OP_NO_MEMORY;
     walker->spans.count = 0;
     for (size_t i = 0; i < count; i++)
-        if (!span(walker, thread->extras.items[i], walker->copy + i * frame_bytes, frame_bytes))
+        if (!op_walk_add_span(walker, thread->extras.items[i], walker->copy + i * frame_bytes, frame_bytes))
             return OP_NO_MEMORY;
     op_status status = op_walk_read(walker, &ticks);
     for (size_t i = 0; i < count && status == OP_OK; i++)

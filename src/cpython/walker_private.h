@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Shared by walker.c (3.11 and later) and walker_objects.c (3.8 to 3.10).
+// The walker inside: walker.c (3.11 and later, with walker_copy.c and walker_proof.c) and walker_objects.c (3.8 to 3.10).
 #ifndef OP_CPYTHON_WALKER_PRIVATE_H
 #define OP_CPYTHON_WALKER_PRIVATE_H
 
@@ -24,13 +24,6 @@ struct op_walker {
     op_map edges;   // (caller, offset, callee, version) -> how often proven or confirmed
 };
 
-op_status op_walk_objects(op_walker *walker, op_walk_thread *thread, int64_t now_ns);
-bool op_walk_push(op_walker *walker, op_raw_kind kind, uint32_t code, int32_t offset);
-// All spans, OP_MEMORY_MAX_SPANS a call. *ticks: how long the calls took.
-op_status op_walk_read(op_walker *walker, uint64_t *ticks);
-// Whether a read of `bytes` in `spans` spans that took `ticks` was interrupted; learns from it.
-bool op_walk_was_interrupted(op_walker *walker, size_t bytes, size_t spans, uint64_t ticks);
-
 static inline uint64_t op_peek_u64(const unsigned char *at)
 {
     uint64_t value;
@@ -43,5 +36,89 @@ static inline int32_t op_peek_i32(const unsigned char *at)
     __builtin_memcpy(&value, at, sizeof value);
     return value;
 }
+
+// ---- walker_read.c: the timed read, the result ----
+
+bool op_walk_push(op_walker *walker, op_raw_kind kind, uint32_t code, int32_t offset);
+bool op_walk_add_span(op_walker *walker, uint64_t from, void *to, size_t bytes);
+// Makes *block hold at least `bytes`. False: more than OP_WALK_MAX_COPY_BYTES, or no memory.
+bool op_walk_reserve(unsigned char **block, size_t *have, size_t bytes);
+// All spans, OP_MEMORY_MAX_SPANS a call. *ticks: how long the calls took.
+op_status op_walk_read(op_walker *walker, uint64_t *ticks);
+// Whether a read of `bytes` in `spans` spans that took `ticks` was interrupted; learns from it.
+bool op_walk_was_interrupted(op_walker *walker, size_t bytes, size_t spans, uint64_t ticks);
+
+// ---- walker_objects.c: 3.8 to 3.10 ----
+
+op_status op_walk_objects(op_walker *walker, op_walk_thread *thread, int64_t now_ns);
+
+// ---- walker_copy.c: one attempt ----
+
+enum {
+    OP_CHUNK_BYTES = 16384,      // _PyStackChunk: DATA_STACK_CHUNK_SIZE; larger ones hold one large frame
+    OP_OWNED_BY_GENERATOR = 1,   // enum _frameowner
+    OP_OWNED_BY_C = 3,           // and above: shims
+    OP_STACK_RUNS = -1,          // in place of the depth of a frame's evaluation stack
+};
+
+typedef enum {
+    OP_ATTEMPT_DONE,
+    OP_ATTEMPT_EMPTY,         // the thread runs no Python code
+    OP_ATTEMPT_AGAIN,         // the prediction was wrong, and is mended
+    OP_ATTEMPT_INTERRUPTED,   // the read took too long
+    OP_ATTEMPT_TORN,          // the chain leads nowhere
+    OP_ATTEMPT_LOST           // this is no longer the thread
+} op_attempt;
+
+// One attempt's copy: where each part lies in walker->copy.
+typedef struct {
+    size_t head_bytes;
+    const unsigned char *cframe;
+    const unsigned char *chunks;   // newest first, the newest with used_bytes, the others OP_CHUNK_BYTES each
+    const unsigned char *extras;   // iframe_bytes each
+    size_t chunk_count, extra_count, used_bytes;
+    uint64_t top;   // end of the used data stack when the head was read
+    bool fits;      // the chunks are those of the head
+    bool used;      // the data stack holds a frame
+    bool patched;   // frames were read apart
+    bool truncated;
+} op_walk_copy;
+
+static inline size_t op_walk_frame_bytes(const op_walker *walker)
+{
+    return (size_t)walker->runtime->layout.iframe_localsplus;
+}
+
+static inline bool op_walk_is_shim(const op_walker *walker, const op_frame_view *view)
+{
+    return walker->runtime->minor >= 12 && view->owner >= OP_OWNED_BY_C;
+}
+
+// Takes a copy as predicted and follows the chain through it into walker->views, leaf first.
+op_attempt op_walk_attempt(op_walker *walker, op_walk_thread *thread, op_walk_copy *view);
+// Lists the spans of the predicted copy, and where each will lie. False: too large, or no memory.
+bool op_walk_lay_out(op_walker *walker, op_walk_thread *thread, op_walk_copy *view);
+// The copy of the frame at `address`; NULL where the copy does not hold it. *cursor: the chunk that held the last one.
+const unsigned char *op_walk_locate(const op_walker *walker, const op_walk_thread *thread, const op_walk_copy *view,
+                                    uint64_t address, size_t *cursor, bool *outside);
+void op_walk_view(const op_walker *walker, const unsigned char *at, uint64_t address, op_frame_view *out);
+
+// ---- walker_proof.c: which frames were alive ----
+
+typedef enum { OP_EDGE_POSSIBLE, OP_EDGE_IMPOSSIBLE, OP_EDGE_UNSURE } op_edge_verdict;
+
+// Whether the frame's instruction lies inside its own code; sets its code and offset.
+bool op_walk_stands(op_walker *walker, op_frame_view *frame, int64_t now_ns, bool caller);
+// W1. Whether `caller`, where it stands, can have called `callee`.
+op_edge_verdict op_walk_judge_edge(op_walker *walker, const op_frame_view *caller, const op_frame_view *callee,
+                                   int64_t now_ns);
+// Whether the site is specialised on this very callee: what stands above a top frame may be left from an earlier call.
+bool op_walk_names_callee(op_walker *walker, const op_frame_view *caller, const op_frame_view *callee,
+                          int64_t now_ns);
+// W2. Whether a second copy shows views[first..last] as they are, still alive; `edge`: only their edges count, so that
+// the first may have moved on.
+bool op_walk_confirm(op_walker *walker, const op_walk_thread *thread, size_t first, size_t last, bool edge);
+// Cuts the views at the last live call: afterwards views[*leaf] is the frame that ran. False: not even a root.
+bool op_walk_cut(op_walker *walker, op_walk_thread *thread, int64_t now_ns, size_t *leaf);
 
 #endif

@@ -62,6 +62,29 @@ bool op_walk_push(op_walker *walker, op_raw_kind kind, uint32_t code, int32_t of
     return true;
 }
 
+bool op_walk_add_span(op_walker *walker, uint64_t from, void *to, size_t bytes)
+{
+    op_span *span = OP_VECTOR_PUSH(&walker->spans);
+    if (span == NULL)
+        return false;
+    *span = (op_span){{from}, to, bytes};
+    return true;
+}
+
+bool op_walk_reserve(unsigned char **block, size_t *have, size_t bytes)
+{
+    if (bytes <= *have)
+        return true;
+    if (bytes > OP_WALK_MAX_COPY_BYTES)
+        return false;
+    unsigned char *grown = op_resize(*block, bytes + bytes / 2, 1);
+    if (grown == NULL)
+        return false;
+    *block = grown;
+    *have = bytes + bytes / 2;
+    return true;
+}
+
 op_status op_walk_read(op_walker *walker, uint64_t *ticks)
 {
     op_memory_reader *memory = walker->runtime->memory;

@@ -54,13 +54,13 @@ double op_number_share(uint64_t part, uint64_t whole)
     return whole == 0 ? 0 : part >= whole ? 1 : (double)part / (double)whole;
 }
 
-op_interval op_number_interval(uint64_t hits, uint64_t samples)
+op_interval op_number_interval(double share, uint64_t samples)
 {
     const double z = 1.959963984540054;   // the normal distribution's 97.5 % point
     if (samples == 0) {
         return (op_interval){0, 1};
     }
-    double n = (double)samples, share = op_number_share(hits, samples);
+    double n = (double)samples;
     double scale = 1 / (1 + z * z / n);
     double centre = scale * (share + z * z / (2 * n));
     double half = scale * z * sqrt(share * (1 - share) / n + z * z / (4 * n * n));

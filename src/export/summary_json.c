@@ -46,17 +46,13 @@ static void add_truth(writer *write, const char *name, bool truth)
     op_buffer_add_text(write->out, truth ? "true" : "false");
 }
 
-static void add_share(writer *write, const char *name, uint64_t part, uint64_t whole)
+// A share, and the interval in which as many samples leave it.
+static void add_share(writer *write, const char *name, double share, uint64_t samples)
 {
+    op_interval interval = op_number_interval(share, samples);
     add_name(write, name);
-    op_buffer_add_format(write->out, "%.6f", op_number_share(part, whole));
-}
-
-static void add_interval(writer *write, const char *name, uint64_t hits, uint64_t samples)
-{
-    op_interval interval = op_number_interval(hits, samples);
-    add_name(write, name);
-    op_buffer_add_format(write->out, "[%.6f, %.6f]", interval.low, interval.high);
+    op_buffer_add_format(write->out, "%.6f", share);
+    op_buffer_add_format(write->out, ", \"%s_95\": [%.6f, %.6f]", name, interval.low, interval.high);
 }
 
 static void open_named(writer *write, const char *name, const char *bracket)
@@ -186,16 +182,16 @@ static void add_costs(writer *write, const op_aggregate *aggregate, const op_agg
 {
     // Shares are of time; where a profile carries none, of samples.
     bool timed = aggregate->weight_ns > 0;
+    double own = timed ? op_number_share(row->own_weight_ns, aggregate->weight_ns)
+                       : op_number_share(row->own_count, aggregate->count);
+    double total = timed ? op_number_share(row->total_weight_ns, aggregate->weight_ns)
+                         : op_number_share(row->total_count, aggregate->count);
     add_unsigned(write, "own_samples", row->own_count);
     add_unsigned(write, "own_ns", row->own_weight_ns);
-    add_share(write, "own_share", timed ? row->own_weight_ns : row->own_count,
-              timed ? aggregate->weight_ns : aggregate->count);
-    add_interval(write, "own_share_95", row->own_count, aggregate->count);
+    add_share(write, "own_share", own, aggregate->count);
     add_unsigned(write, "total_samples", row->total_count);
     add_unsigned(write, "total_ns", row->total_weight_ns);
-    add_share(write, "total_share", timed ? row->total_weight_ns : row->total_count,
-              timed ? aggregate->weight_ns : aggregate->count);
-    add_interval(write, "total_share_95", row->total_count, aggregate->count);
+    add_share(write, "total_share", total, aggregate->count);
 }
 
 static void add_functions(writer *write, const op_aggregate *aggregate)

@@ -64,13 +64,15 @@ static void add_columns(op_table *table, bool error, bool total_error, const cha
 static size_t add_numbers(op_table *table, const op_aggregate *all, const op_aggregate_row *row, bool total_error)
 {
     bool error = op_table_has_error(all->count);
-    op_table_add_share(table, share_of(all, row->own_weight_ns, row->own_count));
-    op_table_add_error(table, row->own_count, all->count);
+    double own = share_of(all, row->own_weight_ns, row->own_count);
+    double total = share_of(all, row->total_weight_ns, row->total_count);
+    op_table_add_share(table, own);
+    op_table_add_error(table, own, all->count);
     op_table_add_time(table, row->own_weight_ns);
     op_buffer_add_byte(table->out, ' ');
-    op_table_add_share(table, share_of(all, row->total_weight_ns, row->total_count));
+    op_table_add_share(table, total);
     if (total_error) {
-        op_table_add_error(table, row->total_count, all->count);
+        op_table_add_error(table, total, all->count);
     }
     op_table_add_time(table, row->total_weight_ns);
     op_buffer_add_text(table->out, "  ");

@@ -178,12 +178,12 @@ bool op_table_has_error(uint64_t samples)
     return samples < MANY_SAMPLES;
 }
 
-void op_table_add_error(op_table *table, uint64_t hits, uint64_t samples)
+void op_table_add_error(op_table *table, double share, uint64_t samples)
 {
     if (!op_table_has_error(samples)) {
         return;
     }
-    op_interval interval = op_number_interval(hits, samples);
+    op_interval interval = op_number_interval(share, samples);
     op_table_ink(table, OP_INK_DIM);
     op_buffer_add_format(table->out, "%*.1f", OP_TABLE_ERROR_COLUMNS, 50 * (interval.high - interval.low));
     op_table_ink(table, OP_INK_PLAIN);

@@ -32,7 +32,7 @@ void op_table_add_heading(op_table *table, const char *text);
 void op_table_add_share(op_table *table, double share);
 void op_table_add_time(op_table *table, uint64_t ns);
 // Half the 95 % interval in percent points; only where op_table_has_error.
-void op_table_add_error(op_table *table, uint64_t hits, uint64_t samples);
+void op_table_add_error(op_table *table, double share, uint64_t samples);
 bool op_table_has_error(uint64_t samples);
 
 #endif

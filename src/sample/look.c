@@ -16,9 +16,7 @@ static op_status add_pending(op_target *target, uint32_t index, uint32_t node, o
                              int64_t now_ns, uint64_t weight_ns)
 {
     op_target_thread *thread = target->threads.items[index];
-    int64_t start_ns = now_ns - (int64_t)weight_ns;
-    if (target->options->mode == OP_MODE_CPU || start_ns < target->begin_ns)
-        start_ns = thread->sampled_ns != 0 ? thread->sampled_ns : now_ns;
+    int64_t start_ns = thread->sampled_ns != 0 ? thread->sampled_ns : now_ns;
     thread->sampled_ns = now_ns;
     if (thread->pending != 0) {
         op_pending *last = &target->pending.items[thread->pending - 1];
@@ -72,20 +70,6 @@ static uint32_t node_of(op_target *target, op_target_thread *thread, const op_ra
     return node;
 }
 
-// How much time the sample stands for.
-static uint64_t weight_of(op_target *target, op_target_thread *thread, int64_t now_ns)
-{
-    double mean_ns = 1e9 / target->options->rate_hz;
-    if (target->options->mode == OP_MODE_CPU) {
-        uint64_t weight = thread->run_ns > thread->cpu_counted_ns ? thread->run_ns - thread->cpu_counted_ns : 0;
-        thread->cpu_counted_ns = thread->run_ns;
-        return weight;
-    }
-    if (thread->sampled_ns == 0)
-        return (uint64_t)mean_ns;
-    return (uint64_t)(now_ns - thread->sampled_ns);
-}
-
 // Before 3.11 a thread state does not name its thread, and a new thread may have come in the place of an old one.
 static bool is_still_the_same(op_target *target, const op_target_thread *thread)
 {
@@ -93,7 +77,7 @@ static bool is_still_the_same(op_target *target, const op_target_thread *thread)
     return python->tid == 0 || op_thread_id_read(&target->runtime, python->thread_id) == python->tid;
 }
 
-static op_status sample_thread(op_target *target, uint32_t index, int64_t now_ns)
+static op_status sample_thread(op_target *target, uint32_t index, int64_t now_ns, uint64_t tick_ns)
 {
     op_target_thread *thread = target->threads.items[index];
     const op_raw_frame *frames = NULL;
@@ -144,11 +128,11 @@ static op_status sample_thread(op_target *target, uint32_t index, int64_t now_ns
         return OP_OK;
     }
     stats->samples++;
-    return add_pending(target, index, node, OP_STATE_RUNNING, now_ns, weight_of(target, thread, now_ns));
+    return add_pending(target, index, node, OP_STATE_RUNNING, now_ns, tick_ns);
 }
 
 // An idle thread's stack, with <idle> on top; read once, for it does not move.
-static op_status sample_idle(op_target *target, uint32_t index, int64_t now_ns)
+static op_status sample_idle(op_target *target, uint32_t index, int64_t now_ns, uint64_t tick_ns)
 {
     op_target_thread *thread = target->threads.items[index];
     if (thread->idle_node == 0) {
@@ -163,9 +147,8 @@ static op_status sample_idle(op_target *target, uint32_t index, int64_t now_ns)
     }
     target->stats->asked++;
     target->stats->samples++;
-    uint64_t weight = target->options->mode == OP_MODE_CPU ? 0 : weight_of(target, thread, now_ns);
     // Nobody runs it: its code objects are held by its frames, so its stack stays true unchecked.
-    return add_pending(target, index, thread->idle_node, OP_STATE_WAITING, now_ns, weight);
+    return add_pending(target, index, thread->idle_node, OP_STATE_WAITING, now_ns, tick_ns);
 }
 
 // Whether the thread runs, or has run since the last look. The holder of the GIL runs; others are asked of the kernel.
@@ -222,7 +205,7 @@ static void look(op_target *target, int64_t now_ns)
         look_at_thread(target, target->threads.items[i], now_ns);
 }
 
-op_status op_target_sample(op_target *target, int64_t now_ns)
+op_status op_target_sample(op_target *target, int64_t now_ns, uint64_t tick_ns)
 {
     if (!target->attached)
         return OP_OK;
@@ -232,9 +215,9 @@ op_status op_target_sample(op_target *target, int64_t now_ns)
         op_target_thread *thread = target->threads.items[i];
         op_status status = OP_OK;
         if (!thread->idle)
-            status = sample_thread(target, (uint32_t)i, now_ns);
+            status = sample_thread(target, (uint32_t)i, now_ns, tick_ns);
         else if (target->options->include_idle)
-            status = sample_idle(target, (uint32_t)i, now_ns);
+            status = sample_idle(target, (uint32_t)i, now_ns, tick_ns);
         if (status != OP_OK)
             return status;
     }

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "process/child.h"
+#include "process/newest_pid.h"
 #include "process/process.h"
 #include "sample/schedule.h"
 #include "sample/target.h"
@@ -20,6 +21,8 @@ enum { MAX_PROCESSES = 4096 };
 #define TEND_INTERVAL_NS (1 * MS)
 #define CHILDREN_INTERVAL_NS (20 * MS)
 #define CHILDREN_MAX_INTERVAL_NS (100 * MS)
+#define CHILDREN_SETTLE_NS (100 * MS)    // a process has its id a little before its parent lists it
+#define CHILDREN_ANYWAY_NS (1000 * MS)   // they are looked for even where no new process was seen
 #define FLUSH_INTERVAL_NS (400 * MS)
 #define PROGRESS_INTERVAL_NS (100 * MS)
 #define ATTACH_PATIENCE_NS (300 * MS)   // how long an attached process may take to start its interpreter
@@ -32,7 +35,10 @@ typedef struct {
     OP_VECTOR(op_target *) targets;   // [0] is the root
     op_schedule schedule;
     int64_t begin_ns, cpu_begin_ns;
-    int64_t children_cost_ns;
+    op_newest_pid newest;
+    pid_t newest_pid;
+    int64_t newest_ns;   // when that was seen to change
+    int64_t children_cost_ns, children_looked_ns;
     int64_t commit_ns, commit_interval_ns, tend_ns, children_ns, flush_ns, progress_ns;
     bool root_ended;
     int wait_status;
@@ -79,6 +85,16 @@ static op_status find_children(recording *rec)
         }
     }
     return OP_OK;
+}
+
+// A look for children costs a read a thread, so it is left out where nobody has been born since the last one.
+static bool may_find_children(recording *rec, int64_t now_ns)
+{
+    pid_t newest = op_newest_pid_read(&rec->newest);
+    if (newest == 0 || newest != rec->newest_pid)
+        rec->newest_ns = now_ns;
+    rec->newest_pid = newest;
+    return now_ns - rec->newest_ns <= CHILDREN_SETTLE_NS || now_ns - rec->children_looked_ns >= CHILDREN_ANYWAY_NS;
 }
 
 static void drop_ended(recording *rec)
@@ -233,8 +249,11 @@ static op_status tend(recording *rec, int64_t now_ns, op_error *error)
                                                                                      : CHILDREN_MAX_INTERVAL_NS;
     if (status == OP_OK && !rec->options->no_children && now_ns - rec->children_ns >= children_interval_ns) {
         rec->children_ns = now_ns;
-        status = find_children(rec);
-        rec->children_cost_ns = op_clock_monotonic_ns() - now_ns;
+        if (may_find_children(rec, now_ns)) {
+            rec->children_looked_ns = now_ns;
+            status = find_children(rec);
+            rec->children_cost_ns = op_clock_monotonic_ns() - now_ns;
+        }
     }
     if (status == OP_OK && now_ns - rec->flush_ns >= FLUSH_INTERVAL_NS)
         status = flush(rec, now_ns, error);
@@ -268,7 +287,7 @@ static op_status loop(recording *rec, int64_t end_ns, op_error *error)
         bool due = false;
         now_ns = op_schedule_wait(&rec->schedule, until_ns, &due);
         for (size_t i = 0; due && i < rec->targets.count && status == OP_OK; i++)
-            status = op_target_sample(rec->targets.items[i], now_ns);
+            status = op_target_sample(rec->targets.items[i], now_ns, (uint64_t)rec->schedule.tick_ns);
         if (status == OP_OK)
             status = tend(rec, now_ns, error);
     }
@@ -294,6 +313,7 @@ op_status op_record(pid_t pid, const op_record_options *options, op_profile *pro
     op_status status = options->is_child ? OP_OK : op_process_check(pid, error);
     if (status != OP_OK)
         return status;
+    op_newest_pid_open(&rec.newest);
     rec.commit_ns = rec.flush_ns = rec.progress_ns = rec.begin_ns;
     profile->run.started_unix_ns = op_clock_unix_ns();
     profile->run.asked_rate_hz = options->rate_hz;
@@ -318,6 +338,7 @@ op_status op_record(pid_t pid, const op_record_options *options, op_profile *pro
     for (size_t i = 0; i < rec.targets.count; i++)
         op_target_free(rec.targets.items[i]);
     OP_VECTOR_FINI(&rec.targets);
+    op_newest_pid_close(&rec.newest);
     if (wait_status != NULL)
         *wait_status = rec.wait_status;
     return status;

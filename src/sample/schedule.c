@@ -19,12 +19,14 @@ static void plan_next(op_schedule *schedule, int64_t now_ns)
 {
     int64_t due_ns = schedule->next_ns;
     schedule->ticks++;
+    schedule->tick_ns = schedule->mean_ns;
     if ((double)(now_ns - due_ns) > schedule->mean_ns)
         schedule->late++;
     schedule->next_ns = due_ns + (int64_t)op_random_exponential(&schedule->random, schedule->mean_ns) + 1;
     double behind = (double)(now_ns - schedule->next_ns) / schedule->mean_ns;
     if (behind > BEHIND_MAX_TICKS) {
         schedule->skipped += (uint64_t)behind;
+        schedule->tick_ns += behind * schedule->mean_ns;
         schedule->next_ns = now_ns + (int64_t)op_random_exponential(&schedule->random, schedule->mean_ns);
     }
 }

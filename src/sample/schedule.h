@@ -13,6 +13,9 @@ typedef struct {
     int64_t next_ns;   // monotonic time of the next tick
     bool spins;        // the rate is too high to sleep between ticks
     uint64_t ticks, late, skipped;
+    // How much time the last tick stands for: the mean interval, and as much for each tick that was skipped. (The time
+    // since the tick before would be as right on average, but scatters: shares would need twice as many samples.)
+    double tick_ns;
 } op_schedule;
 
 void op_schedule_init(op_schedule *schedule, double rate_hz, uint64_t seed, int64_t now_ns);

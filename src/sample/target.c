@@ -297,12 +297,36 @@ op_status op_target_tend(op_target *target, int64_t now_ns)
 
 // ---- counting ----
 
+// In cpu mode samples stand for the run time of their thread since the last commit, in equal parts: the kernel brings a
+// running thread's time up to date at scheduler ticks only, so that what one sample saw of it would be chance.
+static void share_run_time(op_target *target)
+{
+    for (size_t i = 0; i < target->pending.count; i++) {
+        const op_pending *run = &target->pending.items[i];
+        if (run->state != OP_STATE_WAITING)
+            target->threads.items[run->thread]->uncounted += run->count;
+    }
+    for (size_t i = 0; i < target->pending.count; i++) {
+        op_pending *run = &target->pending.items[i];
+        op_target_thread *thread = target->threads.items[run->thread];
+        run->weight_ns = 0;
+        if (run->state == OP_STATE_WAITING)
+            continue;
+        uint64_t left_ns = thread->run_ns > thread->cpu_counted_ns ? thread->run_ns - thread->cpu_counted_ns : 0;
+        run->weight_ns = run->count == thread->uncounted ? left_ns : left_ns / thread->uncounted * run->count;
+        thread->cpu_counted_ns += run->weight_ns;
+        thread->uncounted -= run->count;
+    }
+}
+
 op_status op_target_commit(op_target *target, int64_t now_ns)
 {
     uint32_t changed = 0;
     if (!target->attached || target->pending.count == 0)
         return OP_OK;
     op_codes_check(&target->codes, now_ns, &changed);
+    if (target->options->mode == OP_MODE_CPU)
+        share_run_time(target);
     op_status status = OP_OK;
     for (size_t i = 0; i < target->pending.count && status == OP_OK; i++) {
         const op_pending *run = &target->pending.items[i];

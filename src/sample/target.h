@@ -18,6 +18,7 @@ typedef struct {
     op_id row;                 // of the profile
     uint64_t run_ns, slices;   // at the last look at the clock
     uint64_t cpu_counted_ns;   // run time that samples stand for so far
+    uint64_t uncounted;        // its pending samples
     int64_t looked_ns;         // last look at the kernel's state
     int64_t backoff_ns;        // an idle thread is looked at less and less often
     int64_t sampled_ns;        // last tick that counted it; 0: it was not active then
@@ -74,8 +75,8 @@ op_status op_target_new(pid_t pid, const op_record_options *options, op_profile 
 void op_target_free(op_target *target);
 // Looks for the interpreter. NOT_PYTHON: not yet, or never. Sets `gone` where the process is.
 op_status op_target_attach(op_target *target, int64_t now_ns, op_error *error) OP_MUST_CHECK;
-// One tick: samples every active thread.
-op_status op_target_sample(op_target *target, int64_t now_ns) OP_MUST_CHECK;
+// One tick, which stands for tick_ns: samples every active thread.
+op_status op_target_sample(op_target *target, int64_t now_ns, uint64_t tick_ns) OP_MUST_CHECK;
 // Between ticks: new and ended threads, names, a program that exec'ed.
 op_status op_target_tend(op_target *target, int64_t now_ns) OP_MUST_CHECK;
 // Counts what was seen since the last commit.

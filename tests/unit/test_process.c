@@ -183,7 +183,8 @@ TAP_TEST(threads_are_listed)
 
 static void *fork_in_thread(void *context)
 {
-    *(pid_t *)context = start_sleeper();
+    pid_t pid = start_sleeper();
+    __atomic_store_n((pid_t *)context, pid, __ATOMIC_RELEASE);
     for (;;)
         pause();
     return NULL;

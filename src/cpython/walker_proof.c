@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: MIT
+// Which frames of a copy were alive (walker.c: W1, W2).
+#include <string.h>
+
+#include "cpython/walker_private.h"
+
+enum {
+    SLOTS_MAX_BYTES = 65536,   // of a frame's locals and stack
+    EDGES_MAX = 1 << 20,
+    EDGE_CONFIRMATIONS = 3,
+    CONFIRM_TRIES = 8,    // of one second copy, while its read is interrupted
+    CONFIRM_DEPTH = 12,   // callers below an edge that are confirmed with it
+};
+#define EDGE_CONFIRMED UINT32_MAX   // in place of a version
+
+bool op_walk_stands(op_walker *walker, op_frame_view *frame, int64_t now_ns, bool caller)
+{
+    frame->code = op_codes_see(walker->codes, (op_addr){frame->code_address}, now_ns);
+    const op_code_entry *entry = op_codes_entry(walker->codes, frame->code);
+    if (entry == NULL)
+        return false;
+    int64_t offset = (int64_t)(frame->instruction - frame->code_address) - walker->runtime->layout.code_bytecode;
+    // 3.11 and 3.12: a frame that has not begun stands one unit before its code.
+    int64_t first = walker->runtime->minor <= 12 && !caller ? -2 : 0;
+    if (offset < first || offset >= entry->identity.bytecode_bytes || offset > INT32_MAX || (offset & 1) != 0)
+        return false;
+    frame->offset = (int32_t)offset;
+    return true;
+}
+
+// Edges that a second copy has confirmed once, or that the function's version proves. Ids of code are never used again.
+static op_map_key edge_key(const op_frame_view *caller, const op_frame_view *callee, uint32_t version)
+{
+    return (op_map_key){((uint64_t)caller->code << 32) | (uint32_t)caller->offset,
+                        ((uint64_t)callee->code << 32) | version};
+}
+
+static void learn_edge(op_walker *walker, op_map_key key)
+{
+    uint32_t *slot = walker->edges.count < EDGES_MAX ? op_map_add(&walker->edges, key, NULL) : NULL;
+    if (slot != NULL)
+        ++*slot;
+}
+
+static op_edge_verdict version_verdict(op_walker *walker, const op_frame_view *caller, const op_frame_view *callee,
+                                       uint32_t version)
+{
+    op_map_key key = edge_key(caller, callee, version);
+    if (op_map_find(&walker->edges, key) != NULL)
+        return OP_EDGE_POSSIBLE;
+    const op_layout *layout = &walker->runtime->layout;
+    unsigned char function[256];
+    size_t bytes = (size_t)(layout->function_version > layout->function_code ? layout->function_version
+                                                                             : layout->function_code) +
+                   8;
+    if (bytes > sizeof function ||
+        op_memory_read(walker->runtime->memory, (op_addr){callee->function}, function, bytes) != OP_OK)
+        return OP_EDGE_UNSURE;
+    if (op_peek_u64(function + layout->function_code) != callee->code_address ||
+        (uint32_t)op_peek_i32(function + layout->function_version) != version)
+        return OP_EDGE_UNSURE;
+    learn_edge(walker, key);
+    return OP_EDGE_POSSIBLE;
+}
+
+// Who resumes a generator holds it, in a local or on its evaluation stack; but where C code in between does (an event
+// loop). Returns 1 + the lowest slot that holds the generator whose frame the callee is; 0: none.
+static uint16_t slot_of_generator(op_walker *walker, const op_frame_view *caller, const op_frame_view *callee)
+{
+    const op_layout *layout = &walker->runtime->layout;
+    const op_code_entry *entry = op_codes_entry(walker->codes, caller->code);
+    uint64_t generator = callee->address - (uint64_t)layout->gen_iframe;
+    size_t first = op_walk_frame_bytes(walker);
+    size_t bytes = entry == NULL ? 0 : (size_t)entry->identity.framesize_words * 8;
+    if (layout->gen_iframe == OP_LAYOUT_NONE || bytes <= first || bytes > SLOTS_MAX_BYTES)
+        return 0;
+    const unsigned char *slots;
+    if (!caller->outside) {
+        slots = walker->copy + caller->copied_at + first;
+        if (caller->copied_at + bytes > walker->copy_bytes)
+            return 0;
+    } else {
+        if (!op_walk_reserve(&walker->second, &walker->second_bytes, bytes) ||
+            op_memory_read(walker->runtime->memory, (op_addr){caller->address + first}, walker->second,
+                           bytes - first) != OP_OK)
+            return 0;
+        slots = walker->second;
+    }
+    for (size_t i = 0; (i + 1) * 8 <= bytes - first; i++)
+        if ((op_peek_u64(slots + i * 8) & ~(uint64_t)3) == generator)
+            return (uint16_t)(i + 1);
+    return 0;
+}
+
+// At one place in the code the generator is always in the same slot. Slots above the top of the stack hold what is left
+// of earlier calls, so the lowest one counts: it is learnt from an edge that a second copy confirmed, and lowered by
+// every later one.
+static op_edge_verdict judge_slot(op_walker *walker, const op_frame_view *caller, const op_frame_view *callee,
+                                  uint16_t known)
+{
+    if (known == 0)
+        return OP_EDGE_UNSURE;
+    uint16_t slot = slot_of_generator(walker, caller, callee);
+    if (slot == 0 || slot > known)
+        return OP_EDGE_IMPOSSIBLE;
+    if (slot < known)
+        op_codes_learn_slot(walker->codes, caller->code, caller->offset, slot);
+    return OP_EDGE_POSSIBLE;
+}
+
+bool op_walk_confirm(op_walker *walker, const op_walk_thread *thread, size_t first, size_t last, bool edge);
+
+// W2. An edge that one copy does not prove, views[at] calling views[at - 1]: a second copy decides.
+static bool confirm_edge(op_walker *walker, const op_walk_thread *thread, size_t at)
+{
+    const op_frame_view *caller = &walker->views.items[at], *callee = &walker->views.items[at - 1];
+    // With what lies below: the edge may be live by now, but on another path.
+    size_t last = at + CONFIRM_DEPTH < walker->views.count ? at + CONFIRM_DEPTH : walker->views.count - 1;
+    // Twice: a target that goes round in circles may stand at the same place again once.
+    for (int i = 0; i < 2; i++)
+        if (!op_walk_confirm(walker, thread, at - 1, last, true))
+            return false;
+    learn_edge(walker, edge_key(caller, callee, EDGE_CONFIRMED));
+    if (callee->owner == OP_OWNED_BY_GENERATOR) {
+        uint16_t slot = slot_of_generator(walker, caller, callee);
+        if (slot != 0)
+            op_codes_learn_slot(walker->codes, caller->code, caller->offset, slot);
+    }
+    return true;
+}
+
+// Up to 3.13 a call takes the function off the evaluation stack without wiping its place, and saves where the stack then
+// ends: what lies at that end is the function that was called last, whatever the site is specialised on (ceval: CALL
+// leaves [function, self or NULL] or [NULL, function] there).
+static bool called_last(const op_walker *walker, const op_frame_view *caller, const op_frame_view *callee)
+{
+    const op_code_entry *entry = op_codes_entry(walker->codes, caller->code);
+    size_t first = op_walk_frame_bytes(walker) + (size_t)caller->stack * 8;
+    if (walker->runtime->minor > 13 || caller->outside || caller->stack < 0 || entry == NULL ||
+        first + 16 > (size_t)entry->identity.framesize_words * 8 ||
+        caller->copied_at + first + 16 > walker->copy_bytes)
+        return false;
+    const unsigned char *end = walker->copy + caller->copied_at + first;
+    return op_peek_u64(end) == callee->function || op_peek_u64(end + 8) == callee->function;
+}
+
+// W1. Whether `caller`, where it stands, can have called `callee`.
+op_edge_verdict op_walk_judge_edge(op_walker *walker, const op_frame_view *caller, const op_frame_view *callee,
+                                   int64_t now_ns)
+{
+    if (walker->runtime->minor <= 13 && !callee->enters && caller->stack == OP_STACK_RUNS)
+        return OP_EDGE_IMPOSSIBLE;
+    unsigned need = callee->enters                           ? OP_OPCODE_ENTERS | OP_OPCODE_INTERRUPTIBLE
+                    : callee->owner == OP_OWNED_BY_GENERATOR ? OP_OPCODE_RESUMES
+                                                             : OP_OPCODE_PUSHES;
+    const op_site *site = op_codes_site(walker->codes, caller->code, caller->offset, now_ns, OP_SITE_STALE_NS);
+    if (site != NULL && !(site->flags & need))
+        site = op_codes_site(walker->codes, caller->code, caller->offset, now_ns, OP_SITE_FRESH_NS);
+    if (site == NULL || !(site->flags & need))
+        return OP_EDGE_IMPOSSIBLE;
+    if (callee->owner == OP_OWNED_BY_GENERATOR)
+        return judge_slot(walker, caller, callee, site->slot);
+    // A call that pushes its callee itself and names no version. From 3.14 on it is taken as it is; before, such a site
+    // shows mixed paths (one caller's frame copied before, the other's callee after it changed).
+    if (need == OP_OPCODE_PUSHES &&
+        (!(site->flags & OP_OPCODE_VERSIONED) || site->version == 0 || site->polymorphic))
+        return walker->runtime->minor > 13 || called_last(walker, caller, callee) ? OP_EDGE_POSSIBLE
+                                                                                  : OP_EDGE_UNSURE;
+    // Entered through C: nothing in the copy proves it, so it must have been confirmed some times. Then it is an edge of
+    // the program. (A push whose version names another function is never learnt: at a site with several callees each
+    // edge is legal, and only the path would be wrong.)
+    if (need != OP_OPCODE_PUSHES) {
+        const uint32_t *confirmed = op_map_find(&walker->edges, edge_key(caller, callee, EDGE_CONFIRMED));
+        return confirmed != NULL && *confirmed >= EDGE_CONFIRMATIONS ? OP_EDGE_POSSIBLE : OP_EDGE_UNSURE;
+    }
+    op_edge_verdict verdict = version_verdict(walker, caller, callee, site->version);
+    if (verdict != OP_EDGE_UNSURE)
+        return verdict;
+    site = op_codes_site(walker->codes, caller->code, caller->offset, now_ns, OP_SITE_FRESH_NS);
+    if (site == NULL || !(site->flags & OP_OPCODE_VERSIONED))
+        return OP_EDGE_UNSURE;
+    return version_verdict(walker, caller, callee, site->version);
+}
+
+// Where the thread's top frame is now, taken behind the second copy.
+static bool add_top_spans(op_walker *walker, const op_walk_thread *thread, uint64_t top[2])
+{
+    const op_layout *layout = &walker->runtime->layout;
+    uint64_t state = thread->thread.state.value;
+    if (layout->thread_cframe == OP_LAYOUT_NONE)
+        return op_walk_add_span(walker, state + (uint64_t)layout->thread_current_frame, &top[1], 8);
+    return op_walk_add_span(walker, state + (uint64_t)layout->thread_cframe, &top[0], 8) &&
+           op_walk_add_span(walker, thread->cframe + (uint64_t)layout->cframe_current_frame, &top[1], 8);
+}
+
+// W2. A second copy of frames views[first..last] (leaf first) must show the same, and the thread's top frame must be
+// the first of them or stand above it: frames that were left stay in memory as they were. Only a frame that is the top
+// may have moved on, and the callee of a single edge. Taken root first and then once more, so that no frame can have
+// been left and entered again between.
+bool op_walk_confirm(op_walker *walker, const op_walk_thread *thread, size_t first, size_t last, bool edge)
+{
+    size_t frame = op_walk_frame_bytes(walker), count = last - first + 1;
+    uint64_t top[2] = {thread->cframe, 0};
+    if (!op_walk_reserve(&walker->second, &walker->second_bytes, 2 * count * frame))
+        return false;
+    walker->spans.count = 0;
+    for (size_t i = 0; i < 2 * count; i++)
+        if (!op_walk_add_span(walker, walker->views.items[last - i % count].address, walker->second + i * frame,
+                              frame))
+            return false;
+    uint64_t ticks = 0;
+    if (!add_top_spans(walker, thread, top))
+        return false;
+    bool interrupted = true;
+    for (int i = 0; i < CONFIRM_TRIES && interrupted; i++) {
+        if (op_walk_read(walker, &ticks) != OP_OK || top[0] != thread->cframe)
+            return false;
+        interrupted = op_walk_was_interrupted(walker, 2 * count * frame, 2 * count + 2, ticks);
+    }
+    if (interrupted)
+        return false;
+    const op_frame_view *lowest = &walker->views.items[first];
+    bool above = !lowest->outside && top[1] > lowest->address && top[1] - lowest->address < OP_CHUNK_BYTES;
+    if (top[1] != lowest->address && !above && top[1] != walker->views.items[0].address)
+        return false;
+    for (size_t i = 0; i < 2 * count; i++) {
+        size_t which = last - i % count;
+        const op_frame_view *seen = &walker->views.items[which];
+        op_frame_view again;
+        op_walk_view(walker, walker->second + i * frame, seen->address, &again);
+        bool may_move = which == 0 || (edge && which == first);
+        if (again.previous != seen->previous || again.code_address != seen->code_address ||
+            (!may_move && again.instruction != seen->instruction))
+            return false;
+    }
+    walker->stats.confirmed++;
+    return true;
+}
+
+static bool same_as_verified(const op_walk_thread *thread, size_t depth, const op_frame_view *frame,
+                             bool saved_stack)
+{
+    if (depth >= thread->verified.count)
+        return false;
+    const op_frame_view *old = &thread->verified.items[depth];
+    return old->address == frame->address && old->code_address == frame->code_address &&
+           old->instruction == frame->instruction && old->enters == frame->enters && old->owner == frame->owner &&
+           (!saved_stack || frame->stack != OP_STACK_RUNS);
+}
+
+// Cuts the views at the last live call: afterwards views[*leaf] is the frame that ran. False: not even a root.
+bool op_walk_cut(op_walker *walker, op_walk_thread *thread, int64_t now_ns, size_t *leaf)
+{
+    op_frame_view *views = walker->views.items;
+    size_t count = walker->views.count;
+    if (count == 0 || !op_walk_stands(walker, &views[count - 1], now_ns, count > 1))
+        return false;
+    bool saved_stack = walker->runtime->minor <= 13, same = true;
+    size_t at = count - 1;
+    for (; at > 0; at--) {
+        op_frame_view *caller = &views[at], *callee = &views[at - 1];
+        // A frame that stands where the last walk proved it, on the same frames, needs no second proof.
+        same = same && same_as_verified(thread, count - 1 - at, caller, saved_stack);
+        if (!op_walk_stands(walker, callee, now_ns, at - 1 > 0))
+            break;
+        if (same && count - at < thread->verified.count) {
+            const op_frame_view *old = &thread->verified.items[count - at];
+            if (old->address == callee->address && old->code_address == callee->code_address &&
+                old->enters == callee->enters && old->owner == callee->owner)
+                continue;
+        }
+        op_edge_verdict verdict = op_walk_judge_edge(walker, caller, callee, now_ns);
+        if (verdict == OP_EDGE_IMPOSSIBLE || (verdict == OP_EDGE_UNSURE && !confirm_edge(walker, thread, at)))
+            break;
+    }
+    if (at > 0)
+        walker->stats.cuts++;
+    *leaf = at;
+    return true;
+}
+
+// Whether the site is specialised on this very callee: what stands above a top frame may be left from an earlier call.
+bool op_walk_names_callee(op_walker *walker, const op_frame_view *caller, const op_frame_view *callee,
+                          int64_t now_ns)
+{
+    const op_site *site = op_codes_site(walker->codes, caller->code, caller->offset, now_ns, OP_SITE_FRESH_NS);
+    return site != NULL && (site->flags & OP_OPCODE_VERSIONED) && site->version != 0 &&
+           version_verdict(walker, caller, callee, site->version) == OP_EDGE_POSSIBLE;
+}
