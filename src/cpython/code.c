@@ -65,16 +65,10 @@ static bool pointers_are_plausible(const op_code_identity *identity, bool has_qu
            op_addr_is_object(identity->names) && (!has_qualname || op_addr_is_object(identity->qualname));
 }
 
-op_status op_code_identity_read(op_runtime *runtime, op_addr address, op_code_identity *identity)
+// The identity in a copy of a code object's fixed part.
+static op_status take_identity(op_runtime *runtime, const unsigned char *copy, op_code_identity *identity)
 {
     const op_layout *layout = &runtime->layout;
-    unsigned char copy[CODE_COPY_BYTES] = {0};
-    size_t bytes = code_copy_bytes(layout);
-    if (bytes == 0 || !op_addr_is_object(address))
-        return OP_BAD_DATA;
-    op_status status = op_memory_read(runtime->memory, address, copy, bytes);
-    if (status != OP_OK)
-        return status == OP_UNREADABLE ? OP_BAD_DATA : status;
     bool has_qualname = op_field_fits(layout->code_qualname, 8, CODE_COPY_BYTES);
     op_code_identity result = {
         .type = op_field_addr(copy, layout->object_type),
@@ -91,7 +85,7 @@ op_status op_code_identity_read(op_runtime *runtime, op_addr address, op_code_id
     };
     if (!pointers_are_plausible(&result, has_qualname))
         return OP_BAD_DATA;
-    status = check_type(runtime, result.type);
+    op_status status = check_type(runtime, result.type);
     if (status != OP_OK)
         return status;
     // 3.11 does not keep the size: _PyFrame_Push adds up the same.
@@ -113,6 +107,38 @@ op_status op_code_identity_read(op_runtime *runtime, op_addr address, op_code_id
         return OP_BAD_DATA;
     *identity = result;
     return OP_OK;
+}
+
+op_status op_code_identity_read(op_runtime *runtime, op_addr address, op_code_identity *identity)
+{
+    unsigned char copy[CODE_COPY_BYTES] = {0};
+    size_t bytes = code_copy_bytes(&runtime->layout);
+    if (bytes == 0 || !op_addr_is_object(address))
+        return OP_BAD_DATA;
+    op_status status = op_memory_read(runtime->memory, address, copy, bytes);
+    if (status != OP_OK)
+        return status == OP_UNREADABLE ? OP_BAD_DATA : status;
+    return take_identity(runtime, copy, identity);
+}
+
+void op_code_identities_check(op_runtime *runtime, const op_addr *addresses, const op_code_identity *const *known,
+                              size_t count, bool *equal)
+{
+    unsigned char copies[OP_CODE_CHECK_MAX][CODE_COPY_BYTES];
+    op_span spans[OP_CODE_CHECK_MAX];
+    size_t bytes = code_copy_bytes(&runtime->layout), done = 0;
+    if (count > OP_CODE_CHECK_MAX)
+        count = OP_CODE_CHECK_MAX;
+    for (size_t i = 0; i < count; i++)
+        spans[i] = (op_span){addresses[i], memset(copies[i], 0, CODE_COPY_BYTES), bytes};
+    bool all = bytes > 0 && runtime->memory->readv(runtime->memory, spans, count, &done) == OP_OK;
+    for (size_t i = 0; i < count; i++) {
+        // Where one of them is gone the call fails, and each is read for itself.
+        op_code_identity now;
+        op_status status = all ? take_identity(runtime, copies[i], &now)
+                               : op_code_identity_read(runtime, addresses[i], &now);
+        equal[i] = status == OP_OK && op_code_identity_equal(&now, known[i]);
+    }
 }
 
 bool op_code_identity_equal(const op_code_identity *a, const op_code_identity *b)

@@ -10,6 +10,7 @@ enum {
     OP_CODE_MAX_NAME_BYTES = 4096,
     OP_CODE_MAX_TABLE_BYTES = 16 << 20,   // line table
     OP_CODE_MAX_BYTECODE_BYTES = 64 << 20,
+    OP_CODE_CHECK_MAX = 32,
 };
 
 // What tells one code object from a later one at the same address. Equal at two moments: the same in between.
@@ -33,6 +34,10 @@ typedef struct {
 // The fixed part of a code object: one read. BAD_DATA where no code object can lie there.
 op_status op_code_identity_read(op_runtime *runtime, op_addr address, op_code_identity *identity) OP_MUST_CHECK;
 bool op_code_identity_equal(const op_code_identity *a, const op_code_identity *b);
+// Reads the identities of at most OP_CODE_CHECK_MAX code objects by one call: equal[i] tells whether that of
+// addresses[i] is still *known[i].
+void op_code_identities_check(op_runtime *runtime, const op_addr *addresses, const op_code_identity *const *known,
+                              size_t count, bool *equal);
 // Names and line table; the identity is read again behind them and must be equal (else BAD_DATA). op_code_fini
 // frees.
 op_status op_code_read(op_runtime *runtime, op_addr address, op_code *code) OP_MUST_CHECK;

@@ -4,7 +4,6 @@
 #include <string.h>
 
 enum {
-    CHECK_BATCH = 32,   // identities read by one call
     BAD_ADDRESSES_MAX = 4096,
     SITE_MAX_BYTES = 1 << 20,   // of bytecode before a site that are decoded to find its instruction
     SITE_TAIL_BYTES = 32,       // behind the site's offset: an instruction and its inline cache
@@ -116,8 +115,16 @@ done:
     return id;
 }
 
-uint32_t op_codes_see(op_codes *codes, op_addr address, int64_t now_ns)
+uint32_t op_codes_see(op_codes *codes, op_addr address, uint32_t guess, int64_t now_ns)
 {
+    if (guess >= 1 && guess <= codes->entries.count) {
+        op_code_entry *entry = &codes->entries.items[guess - 1];
+        if (entry->address.value == address.value && !entry->dead && !entry->recycled &&
+            now_ns - entry->first_ns >= OP_CODE_YOUNG_NS) {
+            mark_seen(codes, entry, guess);
+            return guess;
+        }
+    }
     uint32_t *slot = op_map_find(&codes->by_address, address_key(address));
     if (slot == NULL) {
         if (op_map_find(&codes->bad_addresses, address_key(address)) != NULL)
@@ -139,8 +146,34 @@ uint32_t op_codes_see(op_codes *codes, op_addr address, int64_t now_ns)
     return *slot;
 }
 
+// Reads a batch of entries again; returns how many of them died.
+static uint32_t check_batch(op_codes *codes, const uint32_t *ids, size_t count, int64_t now_ns)
+{
+    op_addr addresses[OP_CODE_CHECK_MAX];
+    const op_code_identity *known[OP_CODE_CHECK_MAX];
+    bool equal[OP_CODE_CHECK_MAX];
+    uint32_t died = 0;
+    for (size_t i = 0; i < count; i++) {
+        addresses[i] = codes->entries.items[ids[i] - 1].address;
+        known[i] = &codes->entries.items[ids[i] - 1].identity;
+    }
+    op_code_identities_check(codes->runtime, addresses, known, count, equal);
+    for (size_t i = 0; i < count; i++) {
+        op_code_entry *entry = &codes->entries.items[ids[i] - 1];
+        if (equal[i]) {
+            entry->checked_ns = now_ns;
+        } else {
+            bury(codes, entry);
+            died++;
+        }
+    }
+    return died;
+}
+
 void op_codes_check(op_codes *codes, int64_t now_ns, uint32_t *changed)
 {
+    uint32_t batch[OP_CODE_CHECK_MAX];
+    size_t count = 0;
     *changed = 0;
     uint32_t id = codes->seen_first;
     codes->seen_first = 0;
@@ -150,17 +183,13 @@ void op_codes_check(op_codes *codes, int64_t now_ns, uint32_t *changed)
         uint32_t next = entry->next_seen;
         entry->seen = false;
         entry->next_seen = 0;
-        if (!entry->dead) {
-            op_code_identity identity;
-            if (op_code_identity_read(codes->runtime, entry->address, &identity) != OP_OK ||
-                !op_code_identity_equal(&identity, &entry->identity)) {
-                bury(codes, entry);
-                (*changed)++;
-            } else {
-                entry->checked_ns = now_ns;
-            }
-        } else {
+        if (entry->dead)
             (*changed)++;
+        else
+            batch[count++] = id;
+        if (count == OP_CODE_CHECK_MAX || (next == 0 && count > 0)) {
+            *changed += check_batch(codes, batch, count, now_ns);
+            count = 0;
         }
         id = next;
     }

@@ -66,8 +66,8 @@ void op_codes_init(op_codes *codes, op_runtime *runtime);
 void op_codes_fini(op_codes *codes);
 
 // The id of the code object at `address`, read now where it is new; 0: no code object lies there (or out of memory).
-// Marks it seen.
-uint32_t op_codes_see(op_codes *codes, op_addr address, int64_t now_ns);
+// Marks it seen. `guess`: an id that it may have, which saves the search; 0: none.
+uint32_t op_codes_see(op_codes *codes, op_addr address, uint32_t guess, int64_t now_ns);
 const op_code_entry *op_codes_entry(const op_codes *codes, uint32_t id);
 // Reads again the identity of every entry seen since the last check; those that changed become dead. `changed` counts them.
 void op_codes_check(op_codes *codes, int64_t now_ns, uint32_t *changed);

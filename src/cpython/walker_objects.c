@@ -135,7 +135,7 @@ static bool predict(op_walk_thread *thread, const op_frame_view *views, size_t c
 
 static bool frame_is_sound(op_walker *walker, op_frame_view *frame, int64_t now_ns)
 {
-    frame->code = op_codes_see(walker->codes, (op_addr){frame->code_address}, now_ns);
+    frame->code = op_codes_see(walker->codes, (op_addr){frame->code_address}, 0, now_ns);
     const op_code_entry *entry = op_codes_entry(walker->codes, frame->code);
     return entry != NULL && frame->offset >= -1 &&
            (entry->identity.bytecode_bytes <= 0 || frame->offset < entry->identity.bytecode_bytes);

@@ -107,7 +107,7 @@ void op_walk_view(const op_walker *walker, const unsigned char *at, uint64_t add
 
 typedef enum { OP_EDGE_POSSIBLE, OP_EDGE_IMPOSSIBLE, OP_EDGE_UNSURE } op_edge_verdict;
 
-// Whether the frame's instruction lies inside its own code; sets its code and offset.
+// Whether the frame's instruction lies inside its own code; sets its code (before: a guess, or 0) and offset.
 bool op_walk_stands(op_walker *walker, op_frame_view *frame, int64_t now_ns, bool caller);
 // W1. Whether `caller`, where it stands, can have called `callee`.
 op_edge_verdict op_walk_judge_edge(op_walker *walker, const op_frame_view *caller, const op_frame_view *callee,

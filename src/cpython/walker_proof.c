@@ -15,7 +15,7 @@ enum {
 
 bool op_walk_stands(op_walker *walker, op_frame_view *frame, int64_t now_ns, bool caller)
 {
-    frame->code = op_codes_see(walker->codes, (op_addr){frame->code_address}, now_ns);
+    frame->code = op_codes_see(walker->codes, (op_addr){frame->code_address}, frame->code, now_ns);
     const op_code_entry *entry = op_codes_entry(walker->codes, frame->code);
     if (entry == NULL)
         return false;
@@ -253,6 +253,9 @@ bool op_walk_cut(op_walker *walker, op_walk_thread *thread, int64_t now_ns, size
 {
     op_frame_view *views = walker->views.items;
     size_t count = walker->views.count;
+    // Most frames are those of the last walk.
+    for (size_t i = 0; i < count && i < thread->verified.count; i++)
+        views[count - 1 - i].code = thread->verified.items[i].code;
     if (count == 0 || !op_walk_stands(walker, &views[count - 1], now_ns, count > 1))
         return false;
     bool saved_stack = walker->runtime->minor <= 13, same = true;

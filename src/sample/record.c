@@ -19,6 +19,8 @@ enum { MAX_PROCESSES = 4096 };
 #define COMMIT_INTERVAL_NS (10 * MS)
 #define COMMIT_MAX_INTERVAL_NS (40 * MS)
 #define TEND_INTERVAL_NS (1 * MS)
+#define IDLE_INTERVAL_NS (5 * MS)
+#define ALIVE_INTERVAL_NS (50 * MS)
 #define CHILDREN_INTERVAL_NS (20 * MS)
 #define CHILDREN_MAX_INTERVAL_NS (100 * MS)
 #define CHILDREN_SETTLE_NS (100 * MS)    // a process has its id a little before its parent lists it
@@ -39,6 +41,7 @@ typedef struct {
     pid_t newest_pid;
     int64_t newest_ns;   // when that was seen to change
     int64_t children_cost_ns, children_looked_ns;
+    int64_t alive_ns;   // last look whether the root lives
     int64_t commit_ns, commit_interval_ns, tend_ns, children_ns, flush_ns, progress_ns;
     bool root_ended;
     int wait_status;
@@ -236,10 +239,12 @@ static op_status tend(recording *rec, int64_t now_ns, op_error *error)
         if (rec->options->is_child) {
             if (op_child_poll(root->pid, &rec->root_ended, &rec->wait_status) != OP_OK)
                 rec->root_ended = true;
-        } else if (root->gone || (now_ns / (20 * MS) != (now_ns - TEND_INTERVAL_NS) / (20 * MS) &&
-                                  !op_process_is_alive(root->pid))) {
-            rec->root_ended = true;
+        } else if (now_ns - rec->alive_ns >= ALIVE_INTERVAL_NS) {
+            rec->alive_ns = now_ns;
+            rec->root_ended = !op_process_is_alive(root->pid);
         }
+        if (root->gone && !rec->options->is_child)
+            rec->root_ended = true;
     }
     int64_t children_interval_ns = now_ns - rec->begin_ns < 500 * MS ? CHILDREN_INTERVAL_NS / 4
                                                                      : CHILDREN_INTERVAL_NS;
@@ -281,7 +286,8 @@ static op_status loop(recording *rec, int64_t end_ns, op_error *error)
         int64_t now_ns = op_clock_monotonic_ns();
         if (now_ns >= end_ns)
             break;
-        int64_t until_ns = now_ns + TEND_INTERVAL_NS;
+        // Each sleep costs as much as a sample: between ticks only what cannot wait wakes us.
+        int64_t until_ns = now_ns + (rec->targets.items[0]->attached ? IDLE_INTERVAL_NS : TEND_INTERVAL_NS);
         if (until_ns > end_ns)
             until_ns = end_ns;
         bool due = false;

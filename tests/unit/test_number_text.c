@@ -41,7 +41,8 @@ TAP_TEST(numbers)
 TAP_TEST(interval)
 {
     // Reference values of Wilson's interval: R, binom::binom.wilson(x, n).
-    op_interval none = op_number_interval(0, 0), zero = op_number_interval(0, 10), half = op_number_interval(0.5, 10);
+    op_interval none = op_number_interval(0, 0), zero = op_number_interval(0, 10),
+                half = op_number_interval(0.5, 10);
     TAP_NEAR(none.low, 0, 0);
     TAP_NEAR(none.high, 1, 0);
     TAP_NEAR(zero.low, 0, 1e-12);
