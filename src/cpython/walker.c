@@ -212,7 +212,7 @@ static op_status walk_chunks(op_walker *walker, op_walk_thread *thread, int64_t 
             walker->stats.mispredicted++;
             continue;
         }
-        if (!op_walk_cut(walker, thread, now_ns, &leaf)) {
+        if (!op_walk_cut(walker, thread, &view, now_ns, &leaf)) {
             walker->stats.torn++;
             continue;
         }

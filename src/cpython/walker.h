@@ -60,6 +60,7 @@ typedef struct {
     size_t used_bytes;                   // of the newest chunk, predicted
     OP_VECTOR(uint64_t) extras;          // frames outside
     OP_VECTOR(op_frame_view) verified;   // root first: edges proven by the last walk
+    bool copy_twice;                     // the last walk met an edge that one copy does not prove
 } op_walk_thread;
 
 typedef struct op_walker op_walker;

@@ -6,8 +6,9 @@
 
 enum {
     CHUNK_MAX_BYTES = 1 << 20,
-    SLACK_BYTES = 512,   // read beyond the largest use seen lately
-    APART_MAX = 512,     // frames read apart in one attempt
+    SLACK_BYTES = 512,    // read beyond the largest use seen lately
+    APART_MAX = 512,      // frames read apart in one attempt
+    AGAIN_BYTES = 4096,   // of the newest chunk that are copied twice
 };
 
 static size_t head_bytes(const op_layout *layout)
@@ -32,7 +33,8 @@ bool op_walk_lay_out(op_walker *walker, op_walk_thread *thread, op_walk_copy *vi
     view->used_bytes = thread->used_bytes;
     size_t chunk_bytes = view->chunk_count == 0 ? 0 : view->used_bytes + (view->chunk_count - 1) * OP_CHUNK_BYTES;
     if (view->head_bytes > sizeof walker->head ||
-        !op_walk_reserve(&walker->copy, &walker->copy_bytes, 16 + chunk_bytes + view->extra_count * frame))
+        !op_walk_reserve(&walker->copy, &walker->copy_bytes,
+                         16 + chunk_bytes + view->extra_count * frame + AGAIN_BYTES))
         return false;
     view->cframe = walker->copy;
     view->chunks = walker->copy + 16;
@@ -51,6 +53,16 @@ bool op_walk_lay_out(op_walker *walker, op_walk_thread *thread, op_walk_copy *vi
     for (size_t i = 0; i < view->extra_count; i++) {
         ok = ok && op_walk_add_span(walker, thread->extras.items[i], to, frame);
         to += frame;
+    }
+    view->again = to;
+    view->again_from = view->used_bytes > AGAIN_BYTES ? view->used_bytes - AGAIN_BYTES : 0;
+    view->again_bytes = view->chunk_count == 0 || !thread->copy_twice ? 0 : view->used_bytes - view->again_from;
+    if (view->again_bytes > 0) {
+        uint64_t top = layout->thread_cframe != OP_LAYOUT_NONE
+                           ? thread->cframe + (uint64_t)layout->cframe_current_frame
+                           : thread->thread.state.value + (uint64_t)layout->thread_current_frame;
+        ok = ok && op_walk_add_span(walker, thread->chunks[0] + view->again_from, to, view->again_bytes) &&
+             op_walk_add_span(walker, top, walker->copy + 8, 8);
     }
     return ok;
 }
@@ -100,6 +112,7 @@ static bool drop_chunks(op_walk_thread *thread, op_walk_copy *view, uint64_t chu
     if (drop >= view->chunk_count)
         return false;
     view->chunks += view->used_bytes + (drop - 1) * OP_CHUNK_BYTES;
+    view->again_bytes = 0;
     view->chunk_count -= drop;
     view->used_bytes = OP_CHUNK_BYTES;
     thread->chunk_count -= drop;
@@ -300,7 +313,7 @@ op_attempt op_walk_attempt(op_walker *walker, op_walk_thread *thread, op_walk_co
     if (!op_walk_lay_out(walker, thread, view))
         return OP_ATTEMPT_TORN;
     size_t bytes = (size_t)(view->extras - walker->copy) + view->head_bytes +
-                   view->extra_count * op_walk_frame_bytes(walker);
+                   view->extra_count * op_walk_frame_bytes(walker) + view->again_bytes;
     uint64_t ticks = 0;
     op_status status = op_walk_read(walker, &ticks);
     walker->stats.tries++;

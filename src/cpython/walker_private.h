@@ -70,12 +70,15 @@ typedef enum {
     OP_ATTEMPT_LOST           // this is no longer the thread
 } op_attempt;
 
-// One attempt's copy: where each part lies in walker->copy.
+// One attempt's copy: where each part lies in walker->copy. Its first 16 bytes: the top frame as the cframe names it
+// (3.11, 3.12), and the top frame behind the second copy.
 typedef struct {
     size_t head_bytes;
     const unsigned char *cframe;
-    const unsigned char *chunks;   // newest first, the newest with used_bytes, the others OP_CHUNK_BYTES each
-    const unsigned char *extras;   // iframe_bytes each
+    const unsigned char *chunks;      // newest first, the newest with used_bytes, the others OP_CHUNK_BYTES each
+    const unsigned char *extras;      // iframe_bytes each
+    const unsigned char *again;       // the upper end of the newest chunk once more, copied behind all the rest
+    size_t again_from, again_bytes;   // which part that is: from this offset in the chunk; 0 bytes: not asked for
     size_t chunk_count, extra_count, used_bytes;
     uint64_t top;   // end of the used data stack when the head was read
     bool fits;      // the chunks are those of the head
@@ -119,6 +122,6 @@ bool op_walk_names_callee(op_walker *walker, const op_frame_view *caller, const 
 // the first may have moved on.
 bool op_walk_confirm(op_walker *walker, const op_walk_thread *thread, size_t first, size_t last, bool edge);
 // Cuts the views at the last live call: afterwards views[*leaf] is the frame that ran. False: not even a root.
-bool op_walk_cut(op_walker *walker, op_walk_thread *thread, int64_t now_ns, size_t *leaf);
+bool op_walk_cut(op_walker *walker, op_walk_thread *thread, const op_walk_copy *copy, int64_t now_ns, size_t *leaf);
 
 #endif

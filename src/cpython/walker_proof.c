@@ -248,8 +248,46 @@ static bool same_as_verified(const op_walk_thread *thread, size_t depth, const o
            (!saved_stack || frame->stack != OP_STACK_RUNS);
 }
 
+// Whether the caller views[at] and what lies below it stand in the second copy of the newest chunk as in the first: then
+// the caller was there all the time between, and so when its callee was copied.
+static bool stands_again(const op_walker *walker, const op_walk_copy *copy, size_t at)
+{
+    // The callee must be the top frame then, or lie below it: what was left stays in memory as it was.
+    uint64_t top = op_peek_u64(walker->copy + 8), callee = walker->views.items[at - 1].address;
+    if (top < callee || top - callee >= OP_CHUNK_BYTES)
+        return false;
+    size_t last = at + CONFIRM_DEPTH < walker->views.count ? at + CONFIRM_DEPTH : walker->views.count - 1;
+    for (size_t i = at; i <= last; i++) {
+        const op_frame_view *seen = &walker->views.items[i];
+        size_t offset = seen->copied_at - (size_t)(copy->chunks - walker->copy);
+        if (seen->outside || offset < copy->again_from ||
+            offset + op_walk_frame_bytes(walker) > copy->again_from + copy->again_bytes)
+            return i > at && !seen->outside && offset >= copy->used_bytes;   // further callers, in an older chunk
+        op_frame_view again;
+        op_walk_view(walker, copy->again + (offset - copy->again_from), seen->address, &again);
+        if (again.previous != seen->previous || again.code_address != seen->code_address ||
+            again.instruction != seen->instruction || again.stack != seen->stack)
+            return false;
+    }
+    return true;
+}
+
+// An edge that one copy does not prove, views[at] calling views[at - 1]. Python functions come and go faster than a second
+// copy follows; what C code calls does not. (On 3.11 no shim lies between, so that a callee that was left still looks
+// like one.)
+static bool prove_edge(op_walker *walker, op_walk_thread *thread, const op_walk_copy *copy, size_t at)
+{
+    const op_frame_view *callee = &walker->views.items[at - 1];
+    if (callee->enters && callee->owner != OP_OWNED_BY_GENERATOR && walker->runtime->minor >= 12) {
+        thread->copy_twice = true;
+        if (copy->again_bytes > 0 && stands_again(walker, copy, at))
+            return true;
+    }
+    return confirm_edge(walker, thread, at);
+}
+
 // Cuts the views at the last live call: afterwards views[*leaf] is the frame that ran. False: not even a root.
-bool op_walk_cut(op_walker *walker, op_walk_thread *thread, int64_t now_ns, size_t *leaf)
+bool op_walk_cut(op_walker *walker, op_walk_thread *thread, const op_walk_copy *copy, int64_t now_ns, size_t *leaf)
 {
     op_frame_view *views = walker->views.items;
     size_t count = walker->views.count;
@@ -273,7 +311,7 @@ bool op_walk_cut(op_walker *walker, op_walk_thread *thread, int64_t now_ns, size
                 continue;
         }
         op_edge_verdict verdict = op_walk_judge_edge(walker, caller, callee, now_ns);
-        if (verdict == OP_EDGE_IMPOSSIBLE || (verdict == OP_EDGE_UNSURE && !confirm_edge(walker, thread, at)))
+        if (verdict == OP_EDGE_IMPOSSIBLE || (verdict == OP_EDGE_UNSURE && !prove_edge(walker, thread, copy, at)))
             break;
     }
     if (at > 0)

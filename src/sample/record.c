@@ -338,6 +338,7 @@ op_status op_record(pid_t pid, const op_record_options *options, op_profile *pro
         count_up(&rec, now_ns);
         if (status == OP_OK)
             status = store_counters(&rec);
+        profile->run.complete = status == OP_OK;   // else what is rendered says that it was cut off
     }
     if (status != OP_OK && error != NULL && error->status == OP_OK)
         (void)op_error_set(error, status, "%s", op_status_text(status));
