@@ -21,14 +21,16 @@ import recorder
 from interpreters import Interpreter
 
 FIRST_SECONDS, MOST_SECONDS = 1.0, 20.0
+PROGRAM_SECONDS = 60.0  # of recording: a program that is slow to walk stays below its number
 
 
 def measure(interpreter: Interpreter, name: str, samples: int, rate: int) -> tuple[judge.Verdict, Counter[str]]:
-    verdict, counters, seconds = judge.Verdict(), Counter(), FIRST_SECONDS
+    verdict, counters, seconds, recorded = judge.Verdict(), Counter(), FIRST_SECONDS, 0.0
     with recorder.placed(interpreter, name) as (_folder, command):
-        while verdict.accepted < samples:
+        while verdict.accepted < samples and recorded < PROGRAM_SECONDS:
             with recorder.running(command) as target:
                 recording = recorder.attach(target.pid, seconds, rate)
+            recorded += seconds
             one = judge.judge(name, recording.stacks)
             verdict.add(one)
             counters.update(recording.counters)

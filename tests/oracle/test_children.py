@@ -57,5 +57,6 @@ def test_launcher(interpreter: Interpreter, launcher: str) -> None:
             20_000,
         )
     verdict = judge.judge("shared", recording.stacks, launched=True)
-    assert verdict.wrong == 0, verdict.examples()
+    share = judge.impossible_share("shared", interpreter.minor)
+    assert verdict.wrong <= judge.allowed(share, verdict.samples), verdict.examples()
     assert verdict.samples - verdict.outside >= 50, recording.note()
