@@ -16,7 +16,10 @@ enum {
     EXTEND_MAX = 64,      // frames above a top that is suspended at a call
 };
 
-// 3.11 to 3.13: a top frame that is suspended at a call has a callee right above it in the data stack.
+// A top frame that is suspended at a call has a callee right above it in the data stack: it was entered after the head was
+// copied. Up to 3.13 the saved depth of its evaluation stack tells that it is suspended; from 3.14 on a frame that was left
+// has lost its function (_PyFrame_ClearExceptCode), so that one which has it is alive. Without this step stacks are as
+// shallow as the shallower of two moments, when the head was copied and when the frames were.
 static bool extend(op_walker *walker, op_walk_thread *thread, const op_walk_copy *view, int64_t now_ns,
                    size_t *leaf)
 {
@@ -35,7 +38,7 @@ static bool extend(op_walker *walker, op_walk_thread *thread, const op_walk_copy
         op_frame_view next;
         op_walk_view(walker, at, address, &next);
         next.copied_at = (uint32_t)(at - walker->copy);
-        if (next.previous != top.address || next.owner != 0 || next.enters ||
+        if (next.previous != top.address || next.function == 0 || next.owner != 0 || next.enters ||
             !op_walk_stands(walker, &next, now_ns, false) ||
             op_walk_judge_edge(walker, &top, &next, now_ns) != OP_EDGE_POSSIBLE ||
             !op_walk_names_callee(walker, &top, &next, now_ns))
@@ -217,7 +220,7 @@ static op_status walk_chunks(op_walker *walker, op_walk_thread *thread, int64_t 
             continue;
         }
         bool proven = !view.patched || op_walk_confirm(walker, thread, leaf, walker->views.count - 1, false);
-        if (walker->runtime->minor <= 13 && !view.patched && !extend(walker, thread, &view, now_ns, &leaf))
+        if (!view.patched && !extend(walker, thread, &view, now_ns, &leaf))
             return OP_NO_MEMORY;
         keep_used_extras(walker, thread);
         return remember(walker, thread, leaf) && emit(walker, leaf, proven, view.truncated) ? OP_OK : OP_NO_MEMORY;
