@@ -250,7 +250,8 @@ def impossible_share(name: str, minor: int) -> float:
     (docs/measured.md); a busy machine, on which the target is put off its core in mid-read, must not exceed this."""
     if minor < 11:
         return 0.02
-    return 0.0002 if name == "polymorphic" else 0.00005
+    # polymorphic: both leaves last 40 ns, and how often its copy is torn differs from run to run, 0 to 1 in 1,000.
+    return 0.003 if name == "polymorphic" else 0.00005
 
 
 def allowed(share: float, samples: int) -> float:
