@@ -58,11 +58,8 @@ bool op_walk_lay_out(op_walker *walker, op_walk_thread *thread, op_walk_copy *vi
     view->again_from = view->used_bytes > AGAIN_BYTES ? view->used_bytes - AGAIN_BYTES : 0;
     view->again_bytes = view->chunk_count == 0 || !thread->copy_twice ? 0 : view->used_bytes - view->again_from;
     if (view->again_bytes > 0) {
-        uint64_t top = layout->thread_cframe != OP_LAYOUT_NONE
-                           ? thread->cframe + (uint64_t)layout->cframe_current_frame
-                           : thread->thread.state.value + (uint64_t)layout->thread_current_frame;
         ok = ok && op_walk_add_span(walker, thread->chunks[0] + view->again_from, to, view->again_bytes) &&
-             op_walk_add_span(walker, top, walker->copy + 8, 8);
+             op_walk_add_span(walker, op_walk_top_field(walker, thread), walker->copy + 8, 8);
     }
     return ok;
 }

@@ -92,6 +92,15 @@ static inline size_t op_walk_frame_bytes(const op_walker *walker)
     return (size_t)walker->runtime->layout.iframe_localsplus;
 }
 
+// Where the target keeps the address of the thread's top frame.
+static inline uint64_t op_walk_top_field(const op_walker *walker, const op_walk_thread *thread)
+{
+    const op_layout *layout = &walker->runtime->layout;
+    return layout->thread_cframe != OP_LAYOUT_NONE
+               ? thread->cframe + (uint64_t)layout->cframe_current_frame
+               : thread->thread.state.value + (uint64_t)layout->thread_current_frame;
+}
+
 static inline bool op_walk_is_shim(const op_walker *walker, const op_frame_view *view)
 {
     return walker->runtime->minor >= 12 && view->owner >= OP_OWNED_BY_C;

@@ -110,12 +110,18 @@ static op_edge_verdict judge_slot(op_walker *walker, const op_frame_view *caller
 
 bool op_walk_confirm(op_walker *walker, const op_walk_thread *thread, size_t first, size_t last, bool edge);
 
+// The lowest of the callers below the edge at views[at] that are confirmed with it.
+static size_t lowest_confirmed(const op_walker *walker, size_t at)
+{
+    return at + CONFIRM_DEPTH < walker->views.count ? at + CONFIRM_DEPTH : walker->views.count - 1;
+}
+
 // W2. An edge that one copy does not prove, views[at] calling views[at - 1]: a second copy decides.
 static bool confirm_edge(op_walker *walker, const op_walk_thread *thread, size_t at)
 {
     const op_frame_view *caller = &walker->views.items[at], *callee = &walker->views.items[at - 1];
     // With what lies below: the edge may be live by now, but on another path.
-    size_t last = at + CONFIRM_DEPTH < walker->views.count ? at + CONFIRM_DEPTH : walker->views.count - 1;
+    size_t last = lowest_confirmed(walker, at);
     // Twice: a target that goes round in circles may stand at the same place again once.
     for (int i = 0; i < 2; i++)
         if (!op_walk_confirm(walker, thread, at - 1, last, true))
@@ -187,10 +193,9 @@ static bool add_top_spans(op_walker *walker, const op_walk_thread *thread, uint6
 {
     const op_layout *layout = &walker->runtime->layout;
     uint64_t state = thread->thread.state.value;
-    if (layout->thread_cframe == OP_LAYOUT_NONE)
-        return op_walk_add_span(walker, state + (uint64_t)layout->thread_current_frame, &top[1], 8);
-    return op_walk_add_span(walker, state + (uint64_t)layout->thread_cframe, &top[0], 8) &&
-           op_walk_add_span(walker, thread->cframe + (uint64_t)layout->cframe_current_frame, &top[1], 8);
+    return (layout->thread_cframe == OP_LAYOUT_NONE ||
+            op_walk_add_span(walker, state + (uint64_t)layout->thread_cframe, &top[0], 8)) &&
+           op_walk_add_span(walker, op_walk_top_field(walker, thread), &top[1], 8);
 }
 
 // W2. A second copy of frames views[first..last] (leaf first) must show the same, and the thread's top frame must be
@@ -256,7 +261,7 @@ static bool stands_again(const op_walker *walker, const op_walk_copy *copy, size
     uint64_t top = op_peek_u64(walker->copy + 8), callee = walker->views.items[at - 1].address;
     if (top < callee || top - callee >= OP_CHUNK_BYTES)
         return false;
-    size_t last = at + CONFIRM_DEPTH < walker->views.count ? at + CONFIRM_DEPTH : walker->views.count - 1;
+    size_t last = lowest_confirmed(walker, at);
     for (size_t i = at; i <= last; i++) {
         const op_frame_view *seen = &walker->views.items[i];
         size_t offset = seen->copied_at - (size_t)(copy->chunks - walker->copy);
