@@ -116,6 +116,7 @@ FIELDS = {
     "code_nlocalsplus": [(11, LAST, at(CODE, "co_nlocalsplus"))],
     "code_stacksize": [(8, LAST, at(CODE, "co_stacksize"))],
     "code_flags": [(8, LAST, at(CODE, "co_flags"))],
+    "code_argcount": [(8, LAST, at(CODE, "co_argcount"))],
     "code_consts": [(8, LAST, at(CODE, "co_consts"))],
     "code_names": [(8, LAST, at(CODE, "co_names"))],
     "code_size": [(8, LAST, f"sizeof({CODE})")],
@@ -183,7 +184,8 @@ DEBUG = {
     "iframe_localsplus": "interpreter_frame.localsplus", "iframe_owner": "interpreter_frame.owner",
     "code_size": "code_object.size", "code_filename": "code_object.filename", "code_name": "code_object.name",
     "code_qualname": "code_object.qualname", "code_linetable": "code_object.linetable",
-    "code_firstlineno": "code_object.firstlineno", "code_bytecode": "code_object.co_code_adaptive",
+    "code_firstlineno": "code_object.firstlineno", "code_argcount": "code_object.argcount",
+    "code_bytecode": "code_object.co_code_adaptive",
     "object_size": "pyobject.size", "object_type": "pyobject.ob_type", "type_name": "type_object.tp_name",
     "type_flags": "type_object.tp_flags", "dict_keys": "dict_object.ma_keys",
     "dict_values": "dict_object.ma_values", "long_digits": "long_object.ob_digit",
@@ -254,6 +256,7 @@ same("code_name", p(id(code) + L["code_name"]), id(code.co_name))
 same("code_consts", p(id(code) + L["code_consts"]), id(code.co_consts))
 same("code_firstlineno", i(id(code) + L["code_firstlineno"]), code.co_firstlineno)
 same("code_flags", i(id(code) + L["code_flags"]), code.co_flags)
+same("code_argcount", i(id(same.__code__) + L["code_argcount"]), same.__code__.co_argcount)
 same("function_code", p(id(frame_check) + L["function_code"]), id(code))
 if L["code_qualname"] != NONE:
     same("code_qualname", p(id(code) + L["code_qualname"]), id(code.co_qualname))

@@ -16,9 +16,9 @@ static size_t code_copy_bytes(const op_layout *layout)
 {
     const int32_t needed[] = {layout->object_type,    layout->code_name,   layout->code_filename,
                               layout->code_linetable, layout->code_consts, layout->code_names};
-    const int32_t optional[] = {layout->code_qualname,    layout->code_firstlineno, layout->code_version,
-                                layout->code_framesize,   layout->code_flags,       layout->var_size,
-                                layout->code_nlocalsplus, layout->code_stacksize};
+    const int32_t optional[] = {layout->code_qualname,  layout->code_firstlineno, layout->code_version,
+                                layout->code_framesize, layout->code_flags,       layout->var_size,
+                                layout->code_argcount,  layout->code_nlocalsplus, layout->code_stacksize};
     size_t bytes = 16;
     for (size_t i = 0; i < sizeof needed / sizeof *needed; i++) {
         if (!op_field_fits(needed[i], 8, CODE_COPY_BYTES))
@@ -82,6 +82,7 @@ static op_status take_identity(op_runtime *runtime, const unsigned char *copy, o
         .version = optional_u32(copy, layout->code_version),
         .framesize_words = optional_u32(copy, layout->code_framesize),
         .flags = optional_u32(copy, layout->code_flags),
+        .argcount = optional_u32(copy, layout->code_argcount),
     };
     if (!pointers_are_plausible(&result, has_qualname))
         return OP_BAD_DATA;
@@ -148,7 +149,7 @@ bool op_code_identity_equal(const op_code_identity *a, const op_code_identity *b
            a->linetable.value == b->linetable.value && a->consts.value == b->consts.value &&
            a->names.value == b->names.value && a->bytecode_bytes == b->bytecode_bytes &&
            a->first_line == b->first_line && a->version == b->version && a->framesize_words == b->framesize_words &&
-           a->flags == b->flags;
+           a->flags == b->flags && a->argcount == b->argcount;
 }
 
 static op_status take_text(op_runtime *runtime, op_addr text, char **out, size_t *bytes)

@@ -207,6 +207,35 @@ uint32_t op_codes_line(const op_codes *codes, uint32_t id, int32_t offset)
                               offset);
 }
 
+static bool reserve_scratch(op_codes *codes, size_t bytes)
+{
+    if (bytes <= codes->scratch_bytes)
+        return true;
+    unsigned char *grown = op_resize(codes->scratch, bytes + 4096, 1);
+    if (grown == NULL)
+        return false;
+    codes->scratch = grown;
+    codes->scratch_bytes = bytes + 4096;
+    return true;
+}
+
+static bool names(const op_opcodes *table, uint8_t opcode, const char *name)
+{
+    return table->names[opcode] != NULL && strcmp(table->names[opcode], name) == 0;
+}
+
+// How many arguments the CALL at `at` passes by position. `before`: the two instructions before it; up to 3.12 KW_NAMES
+// there tells that some have names.
+static uint8_t arguments_passed(const op_codes *codes, size_t at, const uint8_t before[2])
+{
+    const op_opcodes *table = codes->runtime->opcodes;
+    if (!names(table, table->deopt[codes->scratch[at]], "CALL"))
+        return OP_PASSES_UNKNOWN;
+    if (codes->runtime->minor <= 12 && (names(table, before[0], "KW_NAMES") || names(table, before[1], "KW_NAMES")))
+        return OP_PASSES_UNKNOWN;
+    return codes->scratch[at + 1];
+}
+
 // Finds the instruction that `offset` lies in: on 3.11 and 3.12 the saved pointer is inside the call's inline cache.
 static bool decode_site(op_codes *codes, const op_code_entry *entry, int32_t offset, op_site *site)
 {
@@ -220,29 +249,28 @@ static bool decode_site(op_codes *codes, const op_code_entry *entry, int32_t off
     if (end > total)
         end = total;
     size_t bytes = (size_t)(end - start);
-    if (bytes > codes->scratch_bytes) {
-        unsigned char *grown = op_resize(codes->scratch, bytes + 4096, 1);
-        if (grown == NULL)
-            return false;
-        codes->scratch = grown;
-        codes->scratch_bytes = bytes + 4096;
-    }
+    if (!reserve_scratch(codes, bytes))
+        return false;
     op_addr from = op_addr_add(entry->address, (uint64_t)(codes->runtime->layout.code_bytecode + start));
     if (op_memory_read(codes->runtime->memory, from, codes->scratch, bytes) != OP_OK)
         return false;
     size_t want = (size_t)(offset - start);
     size_t at = 0;
+    uint8_t before[2] = {0, 0};
     for (;;) {
         if (at + 2 > bytes)
             return false;
         size_t next = at + 2 + 2 * (size_t)table->caches[codes->scratch[at]];
         if (want < next)
             break;
+        before[1] = before[0];
+        before[0] = codes->scratch[at];
         at = next;
     }
     uint8_t opcode = codes->scratch[at];
     site->opcode = opcode;
     site->flags = table->flags[opcode];
+    site->passes = arguments_passed(codes, at, before);
     site->version = 0;
     if (site->flags & OP_OPCODE_VERSIONED) {
         size_t cache = at + 2 + 2 * (size_t)table->version_cache[opcode];
@@ -271,6 +299,7 @@ const op_site *op_codes_site(op_codes *codes, uint32_t id, int32_t offset, int64
             return NULL;
         fresh.read_ns = now_ns;
         fresh.slot = site->slot;
+        fresh.leaves_function = site->leaves_function;
         fresh.polymorphic = site->polymorphic ||
                             (site->version != 0 && fresh.version != 0 && site->version != fresh.version);
         *site = fresh;
@@ -287,6 +316,7 @@ const op_site *op_codes_site(op_codes *codes, uint32_t id, int32_t offset, int64
     *slot = (uint32_t)(codes->sites.count - 1);
     fresh.read_ns = now_ns;
     fresh.slot = 0;
+    fresh.leaves_function = false;
     fresh.polymorphic = false;
     *site = fresh;
     return site;
@@ -297,4 +327,56 @@ void op_codes_learn_slot(op_codes *codes, uint32_t id, int32_t offset, uint16_t 
     const uint32_t *index = op_map_find(&codes->site_ids, (op_map_key){id, (uint32_t)offset});
     if (index != NULL)
         codes->sites.items[*index].slot = slot;
+}
+
+void op_codes_learn_function(op_codes *codes, uint32_t id, int32_t offset)
+{
+    const uint32_t *index = op_map_find(&codes->site_ids, (op_map_key){id, (uint32_t)offset});
+    if (index != NULL)
+        codes->sites.items[*index].leaves_function = true;
+}
+
+// Which of the first arguments the instruction binds anew, makes a cell, or deletes.
+static uint8_t binds(const op_codes *codes, uint8_t opcode, uint8_t argument)
+{
+    const char *name = codes->runtime->opcodes->names[opcode];
+    const uint8_t all = (1u << OP_CODE_ARGUMENTS) - 1u;
+    if (name == NULL)
+        return 0;
+    if (strcmp(name, "INSTRUMENTED_LINE") == 0 || strcmp(name, "INSTRUMENTED_INSTRUCTION") == 0)
+        return all;   // what they hide is kept elsewhere
+    if (strncmp(name, "STORE_FAST", 10) != 0 && strcmp(name, "DELETE_FAST") != 0 &&
+        strcmp(name, "MAKE_CELL") != 0 && strcmp(name, "LOAD_FAST_AND_CLEAR") != 0)
+        return 0;
+    // From 3.13 on STORE_FAST_LOAD_FAST and STORE_FAST_STORE_FAST have two: the first, and where it stores too the second.
+    bool pair = codes->runtime->minor >= 13 &&
+                (strcmp(name, "STORE_FAST_LOAD_FAST") == 0 || strcmp(name, "STORE_FAST_STORE_FAST") == 0);
+    unsigned first = pair ? argument >> 4 : argument, bound = 0;
+    if (first < OP_CODE_ARGUMENTS)
+        bound |= 1u << first;
+    if (pair && strcmp(name, "STORE_FAST_STORE_FAST") == 0 && (argument & 15u) < OP_CODE_ARGUMENTS)
+        bound |= 1u << (argument & 15u);
+    return (uint8_t)bound;
+}
+
+uint8_t op_codes_rebound(op_codes *codes, uint32_t id)
+{
+    if (id < 1 || id > codes->entries.count)
+        return UINT8_MAX;
+    op_code_entry *entry = &codes->entries.items[id - 1];
+    const op_opcodes *table = codes->runtime->opcodes;
+    if (entry->scanned)
+        return entry->rebound;
+    entry->scanned = true;
+    entry->rebound = UINT8_MAX;
+    size_t bytes = (size_t)entry->identity.bytecode_bytes;
+    if (table == NULL || bytes > SITE_MAX_BYTES || !reserve_scratch(codes, bytes))
+        return entry->rebound;
+    op_addr from = op_addr_add(entry->address, (uint64_t)codes->runtime->layout.code_bytecode);
+    if (op_memory_read(codes->runtime->memory, from, codes->scratch, bytes) != OP_OK)
+        return entry->rebound;
+    entry->rebound = 0;
+    for (size_t at = 0; at + 2 <= bytes; at += 2 + 2 * (size_t)table->caches[codes->scratch[at]])
+        entry->rebound |= binds(codes, codes->scratch[at], codes->scratch[at + 1]);
+    return entry->rebound;
 }

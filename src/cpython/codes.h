@@ -35,14 +35,22 @@ typedef struct {
     bool dead;            // found replaced: no longer reached by its address
     bool is_shim;         // _Py_InitCleanup (3.13+): stands below an inlined __init__, is no code of the program
     bool recycled;        // the address is known for reuse: check at every sight
+    bool scanned;         // the next field is known
+    uint8_t
+        rebound;   // bit i: its code may bind argument i anew, so that a running frame does not show what was passed
 } op_code_entry;
+
+enum { OP_CODE_ARGUMENTS = 4, OP_PASSES_UNKNOWN = 255 };   // the first arguments are looked at
 
 typedef struct {
     int64_t read_ns;
     uint32_t version;   // of the function that the instruction is specialised on; 0: none
     uint8_t opcode;     // as it stands in memory
     uint8_t flags;      // OP_OPCODE_*
-    bool polymorphic;   // was seen specialised on more than one function: its version proves nothing
+    uint8_t
+        passes;   // a call's arguments, by position on the evaluation stack; OP_PASSES_UNKNOWN: other ways too, or no call
+    bool leaves_function;   // was once seen to leave the function that it called at the end of the stack
+    bool polymorphic;       // was seen specialised on more than one function: its version proves nothing
     uint16_t slot;   // 1 + index of the caller's slot that holds the generator which it resumes; 0: not yet learnt
 } op_site;
 
@@ -75,6 +83,10 @@ void op_codes_check(op_codes *codes, int64_t now_ns, uint32_t *changed);
 const op_site *op_codes_site(op_codes *codes, uint32_t id, int32_t offset, int64_t now_ns, int64_t max_age_ns);
 // Notes where callers that stand there keep the generator that they resume (1 + index).
 void op_codes_learn_slot(op_codes *codes, uint32_t id, int32_t offset, uint16_t slot);
+// Notes that calls from there leave their function.
+void op_codes_learn_function(op_codes *codes, uint32_t id, int32_t offset);
+// The `rebound` of the entry, scanned now where that is new.
+uint8_t op_codes_rebound(op_codes *codes, uint32_t id);
 uint32_t op_codes_line(const op_codes *codes, uint32_t id, int32_t offset);
 
 #endif

@@ -238,6 +238,7 @@ static void lay(int32_t *field, uint64_t value, bool *differs)
         lay(&(layout)->code_qualname, (words)->code_qualname, differs);                                            \
         lay(&(layout)->code_linetable, (words)->code_linetable, differs);                                          \
         lay(&(layout)->code_firstlineno, (words)->code_firstlineno, differs);                                      \
+        lay(&(layout)->code_argcount, (words)->code_argcount, differs);                                            \
         lay(&(layout)->code_bytecode, (words)->code_co_code_adaptive, differs);                                    \
         lay(&(layout)->object_type, (words)->object_type, differs);                                                \
         lay(&(layout)->type_name, (words)->type_name, differs);                                                    \

@@ -47,7 +47,8 @@
     X(code_filename) X(code_name) X(code_qualname) X(code_linetable) X(code_firstlineno) X(code_framesize)     \
     X(code_version)              /* 3.12+: co_version */                                                       \
     X(code_bytecode)             /* 3.11+: co_code_adaptive, inline; before: co_code, a bytes object */        \
-    X(code_nlocalsplus) X(code_stacksize) X(code_flags) X(code_consts) X(code_names) X(code_size)              \
+    X(code_nlocalsplus) X(code_stacksize) X(code_flags) X(code_argcount) X(code_consts) X(code_names)          \
+    X(code_size)                                                                                               \
     /* PyFunctionObject */                                                                                     \
     X(function_code) X(function_version)                                                                       \
     /* generators */                                                                                           \

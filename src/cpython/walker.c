@@ -5,6 +5,8 @@
 //  W2 Whatever is not proven by one copy (an edge whose specialisation names another function, frames that were read
 //     apart) is proven by a second copy that shows the same, or cut, or labelled.
 //  W3 An address names nothing by itself: memory of the data stack is used again at once. Only content counts.
+//  W4 Two neighbours of one copy that disagree about the call between them are of two moments: the copy is taken again
+//     (walker_call.c).
 #include <string.h>
 
 #include "cpython/walker_private.h"
@@ -40,8 +42,11 @@ static bool extend(op_walker *walker, op_walk_thread *thread, const op_walk_copy
         next.copied_at = (uint32_t)(at - walker->copy);
         if (next.previous != top.address || next.function == 0 || next.owner != 0 || next.enters ||
             !op_walk_stands(walker, &next, now_ns, false) ||
-            op_walk_judge_edge(walker, &top, &next, now_ns) != OP_EDGE_POSSIBLE ||
-            !op_walk_names_callee(walker, &top, &next, now_ns))
+            op_walk_judge_edge(walker, &top, &next, now_ns) != OP_EDGE_POSSIBLE)
+            break;
+        op_edge_verdict call = op_walk_judge_call(walker, &top, &next, now_ns, false);
+        if (call != OP_EDGE_POSSIBLE &&
+            (call != OP_EDGE_UNSURE || !op_walk_names_callee(walker, &top, &next, now_ns)))
             break;
         if (*leaf > 0) {
             walker->views.items[--*leaf] = next;
@@ -219,7 +224,8 @@ static op_status walk_chunks(op_walker *walker, op_walk_thread *thread, int64_t 
             walker->stats.torn++;
             continue;
         }
-        bool proven = !view.patched || op_walk_confirm(walker, thread, leaf, walker->views.count - 1, false);
+        bool proven = walker->disagreements <= OP_DISAGREE_TRIES &&
+                      (!view.patched || op_walk_confirm(walker, thread, leaf, walker->views.count - 1, false));
         if (!view.patched && !extend(walker, thread, &view, now_ns, &leaf))
             return OP_NO_MEMORY;
         keep_used_extras(walker, thread);
@@ -235,6 +241,7 @@ op_status op_walk(op_walker *walker, op_walk_thread *thread, int64_t now_ns, con
                   size_t *count)
 {
     walker->stats.walks++;
+    walker->disagreements = 0;
     walker->frames.count = 0;
     op_status status = walker->runtime->minor >= 11 ? walk_chunks(walker, thread, now_ns)
                                                     : op_walk_objects(walker, thread, now_ns);

@@ -34,7 +34,7 @@ typedef struct {
 } op_raw_frame;
 
 typedef struct {
-    uint64_t walks, tries, interrupted, mispredicted, cuts, extended, confirmed, given_up, torn;
+    uint64_t walks, tries, interrupted, mispredicted, cuts, extended, confirmed, given_up, torn, disagreed;
 } op_walk_stats;
 
 // A frame as the copy shows it.
@@ -43,7 +43,8 @@ typedef struct {
     uint64_t instruction;
     uint32_t code;   // id; 0: none
     int32_t offset;
-    int32_t stack;   // 3.11-3.13: stacktop, -1 runs
+    // Where its evaluation stack ended when that was saved last, in words from its first local; 3.11-3.13: -1, it runs.
+    int32_t stack;
     uint8_t owner;
     bool enters;          // was entered through C: a shim lies below it, or is_entry
     bool outside;         // of the data stack

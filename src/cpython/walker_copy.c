@@ -9,6 +9,9 @@ enum {
     SLACK_BYTES = 512,    // read beyond the largest use seen lately
     APART_MAX = 512,      // frames read apart in one attempt
     AGAIN_BYTES = 4096,   // of the newest chunk that are copied twice
+    STACK_MAX_WORDS = 1 << 20,
+    LINE_BYTES =
+        64,   // of a cache: chunks are pages of their own, and a copy that lies like them is loaded line by line
 };
 
 static size_t head_bytes(const op_layout *layout)
@@ -34,17 +37,18 @@ bool op_walk_lay_out(op_walker *walker, op_walk_thread *thread, op_walk_copy *vi
     size_t chunk_bytes = view->chunk_count == 0 ? 0 : view->used_bytes + (view->chunk_count - 1) * OP_CHUNK_BYTES;
     if (view->head_bytes > sizeof walker->head ||
         !op_walk_reserve(&walker->copy, &walker->copy_bytes,
-                         16 + chunk_bytes + view->extra_count * frame + AGAIN_BYTES))
+                         16 + LINE_BYTES + chunk_bytes + view->extra_count * frame + AGAIN_BYTES))
         return false;
     view->cframe = walker->copy;
-    view->chunks = walker->copy + 16;
+    view->chunks = (unsigned char *)(((uintptr_t)walker->copy + 16 + LINE_BYTES - 1) &
+                                     ~(uintptr_t)(LINE_BYTES - 1));
     view->extras = view->chunks + chunk_bytes;
     walker->spans.count = 0;
     bool ok = op_walk_add_span(walker, thread->thread.state.value, walker->head, view->head_bytes);
     if (thread->cframe != 0)
         ok = ok &&
              op_walk_add_span(walker, thread->cframe + (uint64_t)layout->cframe_current_frame, walker->copy, 8);
-    unsigned char *to = walker->copy + 16;
+    unsigned char *to = walker->copy + (view->chunks - walker->copy);
     for (size_t i = 0; i < view->chunk_count; i++) {
         size_t bytes = i == 0 ? view->used_bytes : OP_CHUNK_BYTES;
         ok = ok && op_walk_add_span(walker, thread->chunks[i], to, bytes);
@@ -225,7 +229,12 @@ void op_walk_view(const op_walker *walker, const unsigned char *at, uint64_t add
     out->code_address = op_peek_u64(at + layout->iframe_executable) & ~(uint64_t)3;
     out->function = op_peek_u64(at + layout->iframe_function) & ~(uint64_t)3;
     out->instruction = op_peek_u64(at + layout->iframe_instruction);
-    out->stack = walker->runtime->minor <= 13 ? op_peek_i32(at + layout->iframe_stack) : 0;
+    if (walker->runtime->minor <= 13) {
+        out->stack = op_peek_i32(at + layout->iframe_stack);
+    } else {
+        uint64_t words = (op_peek_u64(at + layout->iframe_stack) - address - op_walk_frame_bytes(walker)) / 8;
+        out->stack = words <= STACK_MAX_WORDS ? (int32_t)words : OP_STACK_UNKNOWN;
+    }
     out->owner = at[layout->iframe_owner];
     if (layout->iframe_is_entry != OP_LAYOUT_NONE)
         out->enters = at[layout->iframe_is_entry] != 0;

@@ -21,7 +21,8 @@ struct op_walker {
     unsigned char head[2048];
     uint64_t gate_ticks[OP_WALK_READ_CLASSES];   // running median of the time of a read, by its size
     uint64_t slack_ticks;
-    op_map edges;   // (caller, offset, callee, version) -> how often proven or confirmed
+    unsigned disagreements;   // copies of this walk whose frames were not of one moment (W4)
+    op_map edges;             // (caller, offset, callee, version) -> how often proven or confirmed
 };
 
 static inline uint64_t op_peek_u64(const unsigned char *at)
@@ -59,6 +60,8 @@ enum {
     OP_OWNED_BY_GENERATOR = 1,   // enum _frameowner
     OP_OWNED_BY_C = 3,           // and above: shims
     OP_STACK_RUNS = -1,          // in place of the depth of a frame's evaluation stack
+    OP_STACK_UNKNOWN = -2,       // same, from 3.14 on
+    OP_DISAGREE_TRIES = 8,       // copies of two moments in one walk; the next is taken as unproven
 };
 
 typedef enum {
@@ -117,7 +120,8 @@ void op_walk_view(const op_walker *walker, const unsigned char *at, uint64_t add
 
 // ---- walker_proof.c: which frames were alive ----
 
-typedef enum { OP_EDGE_POSSIBLE, OP_EDGE_IMPOSSIBLE, OP_EDGE_UNSURE } op_edge_verdict;
+// TORN: each frame may have been alive, but not both at once.
+typedef enum { OP_EDGE_POSSIBLE, OP_EDGE_IMPOSSIBLE, OP_EDGE_UNSURE, OP_EDGE_TORN } op_edge_verdict;
 
 // Whether the frame's instruction lies inside its own code; sets its code (before: a guess, or 0) and offset.
 bool op_walk_stands(op_walker *walker, op_frame_view *frame, int64_t now_ns, bool caller);
@@ -130,7 +134,17 @@ bool op_walk_names_callee(op_walker *walker, const op_frame_view *caller, const 
 // W2. Whether a second copy shows views[first..last] as they are, still alive; `edge`: only their edges count, so that
 // the first may have moved on.
 bool op_walk_confirm(op_walker *walker, const op_walk_thread *thread, size_t first, size_t last, bool edge);
-// Cuts the views at the last live call: afterwards views[*leaf] is the frame that ran. False: not even a root.
+// Cuts the views at the last live call: afterwards views[*leaf] is the frame that ran. False: not even a root, or torn.
 bool op_walk_cut(op_walker *walker, op_walk_thread *thread, const op_walk_copy *copy, int64_t now_ns, size_t *leaf);
+
+// ---- walker_call.c: what a call leaves in its caller ----
+
+// Whether the function that the caller called last, by what its evaluation stack shows, is the callee's.
+bool op_walk_called_last(const op_walker *walker, const op_frame_view *caller, const op_frame_view *callee);
+// W4. Whether caller and callee, neighbours in one copy, are so at one moment. UNSURE: the call leaves nothing to tell by.
+// TORN: their edge is one of the program, but the arguments of the call are not those of the callee. `known`: the last walk
+// had this edge.
+op_edge_verdict op_walk_judge_call(op_walker *walker, const op_frame_view *caller, const op_frame_view *callee,
+                                   int64_t now_ns, bool known);
 
 #endif

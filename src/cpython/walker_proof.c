@@ -10,6 +10,7 @@ enum {
     EDGE_CONFIRMATIONS = 3,
     CONFIRM_TRIES = 8,    // of one second copy, while its read is interrupted
     CONFIRM_DEPTH = 12,   // callers below an edge that are confirmed with it
+    CALL_DEPTH = 8,       // known edges above that depth are judged by their call: deeper ones do not move
 };
 #define EDGE_CONFIRMED UINT32_MAX   // in place of a version
 
@@ -135,21 +136,6 @@ static bool confirm_edge(op_walker *walker, const op_walk_thread *thread, size_t
     return true;
 }
 
-// Up to 3.13 a call takes the function off the evaluation stack without wiping its place, and saves where the stack then
-// ends: what lies at that end is the function that was called last, whatever the site is specialised on (ceval: CALL
-// leaves [function, self or NULL] or [NULL, function] there).
-static bool called_last(const op_walker *walker, const op_frame_view *caller, const op_frame_view *callee)
-{
-    const op_code_entry *entry = op_codes_entry(walker->codes, caller->code);
-    size_t first = op_walk_frame_bytes(walker) + (size_t)caller->stack * 8;
-    if (walker->runtime->minor > 13 || caller->outside || caller->stack < 0 || entry == NULL ||
-        first + 16 > (size_t)entry->identity.framesize_words * 8 ||
-        caller->copied_at + first + 16 > walker->copy_bytes)
-        return false;
-    const unsigned char *end = walker->copy + caller->copied_at + first;
-    return op_peek_u64(end) == callee->function || op_peek_u64(end + 8) == callee->function;
-}
-
 // W1. Whether `caller`, where it stands, can have called `callee`.
 op_edge_verdict op_walk_judge_edge(op_walker *walker, const op_frame_view *caller, const op_frame_view *callee,
                                    int64_t now_ns)
@@ -170,8 +156,8 @@ op_edge_verdict op_walk_judge_edge(op_walker *walker, const op_frame_view *calle
     // shows mixed paths (one caller's frame copied before, the other's callee after it changed).
     if (need == OP_OPCODE_PUSHES &&
         (!(site->flags & OP_OPCODE_VERSIONED) || site->version == 0 || site->polymorphic))
-        return walker->runtime->minor > 13 || called_last(walker, caller, callee) ? OP_EDGE_POSSIBLE
-                                                                                  : OP_EDGE_UNSURE;
+        return walker->runtime->minor > 13 || op_walk_called_last(walker, caller, callee) ? OP_EDGE_POSSIBLE
+                                                                                          : OP_EDGE_UNSURE;
     // Entered through C: nothing in the copy proves it, so it must have been confirmed some times. Then it is an edge of
     // the program. (A push whose version names another function is never learnt: at a site with several callees each
     // edge is legal, and only the path would be wrong.)
@@ -291,7 +277,8 @@ static bool prove_edge(op_walker *walker, op_walk_thread *thread, const op_walk_
     return confirm_edge(walker, thread, at);
 }
 
-// Cuts the views at the last live call: afterwards views[*leaf] is the frame that ran. False: not even a root.
+// Cuts the views at the last live call: afterwards views[*leaf] is the frame that ran. False: not even a root, or
+// frames of two moments.
 bool op_walk_cut(op_walker *walker, op_walk_thread *thread, const op_walk_copy *copy, int64_t now_ns, size_t *leaf)
 {
     op_frame_view *views = walker->views.items;
@@ -309,14 +296,26 @@ bool op_walk_cut(op_walker *walker, op_walk_thread *thread, const op_walk_copy *
         same = same && same_as_verified(thread, count - 1 - at, caller, saved_stack);
         if (!op_walk_stands(walker, callee, now_ns, at - 1 > 0))
             break;
+        bool known = false;
         if (same && count - at < thread->verified.count) {
             const op_frame_view *old = &thread->verified.items[count - at];
-            if (old->address == callee->address && old->code_address == callee->code_address &&
-                old->enters == callee->enters && old->owner == callee->owner)
-                continue;
+            known = old->address == callee->address && old->code_address == callee->code_address &&
+                    old->enters == callee->enters && old->owner == callee->owner;
         }
-        op_edge_verdict verdict = op_walk_judge_edge(walker, caller, callee, now_ns);
-        if (verdict == OP_EDGE_IMPOSSIBLE || (verdict == OP_EDGE_UNSURE && !prove_edge(walker, thread, copy, at)))
+        op_edge_verdict verdict = known ? OP_EDGE_POSSIBLE : op_walk_judge_edge(walker, caller, callee, now_ns);
+        if (verdict == OP_EDGE_UNSURE && prove_edge(walker, thread, copy, at))
+            verdict = OP_EDGE_POSSIBLE;
+        if (verdict == OP_EDGE_POSSIBLE && (!known || at <= CALL_DEPTH)) {
+            op_edge_verdict call = op_walk_judge_call(walker, caller, callee, now_ns, known);
+            verdict = call == OP_EDGE_UNSURE ? verdict : call;
+        }
+        if (verdict == OP_EDGE_TORN) {
+            walker->stats.disagreed++;
+            if (walker->disagreements++ < OP_DISAGREE_TRIES)
+                return false;
+            verdict = OP_EDGE_POSSIBLE;
+        }
+        if (verdict != OP_EDGE_POSSIBLE)
             break;
     }
     if (at > 0)

@@ -70,6 +70,7 @@ const op_layout op_layout_3_10 = {
     .code_nlocalsplus = OP_LAYOUT_NONE,
     .code_stacksize = 32,
     .code_flags = 36,
+    .code_argcount = 16,
     .code_consts = 56,
     .code_names = 64,
     .code_size = 176,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Made by tools/layouts.py from the headers of CPython 3.11.2 and 3.11.7: do not edit.
+// Made by tools/layouts.py from the headers of CPython 3.11.7 and 3.11.2: do not edit.
 #include "cpython/layouts/tables.h"
 
 const op_layout op_layout_3_11 = {
@@ -70,6 +70,7 @@ const op_layout op_layout_3_11 = {
     .code_nlocalsplus = 76,
     .code_stacksize = 68,
     .code_flags = 48,
+    .code_argcount = 56,
     .code_consts = 24,
     .code_names = 32,
     .code_size = 192,
@@ -110,5 +111,5 @@ const op_layout op_layout_3_11 = {
     .minor = 11,
     .first_patch = 2,
     .last_patch = 7,
-    .source = "headers of CPython 3.11.2 and 3.11.7",
+    .source = "headers of CPython 3.11.7 and 3.11.2",
 };

@@ -70,6 +70,7 @@ const op_layout op_layout_3_13 = {
     .code_nlocalsplus = 72,
     .code_stacksize = 64,
     .code_flags = 48,
+    .code_argcount = 52,
     .code_consts = 24,
     .code_names = 32,
     .code_size = 208,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Made by tools/layouts.py from the opcode tables of CPython 3.11.2 and 3.11.7: do not edit.
+// Made by tools/layouts.py from the opcode tables of CPython 3.11.7 and 3.11.2: do not edit.
 #include "cpython/layouts/tables.h"
 
 #define PUSHES OP_OPCODE_PUSHES
