@@ -245,13 +245,10 @@ def upper_95(count: int) -> float:
     return high
 
 
-def impossible_share(name: str, minor: int) -> float:
+def impossible_share(minor: int) -> float:
     """The bar of the tests. The aim is none on any version, and million.py counts how far from it we are
     (docs/measured.md); a busy machine, on which the target is put off its core in mid-read, must not exceed this."""
-    if minor < 11:
-        return 0.02
-    # polymorphic: both leaves last 40 ns, and how often its copy is torn differs from run to run, 0 to 1 in 1,000.
-    return 0.003 if name == "polymorphic" else 0.00005
+    return 0.02 if minor < 11 else 0.00005
 
 
 def allowed(share: float, samples: int) -> float:

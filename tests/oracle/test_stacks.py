@@ -21,7 +21,7 @@ WANTED = int(os.environ.get("OUTPACE_ORACLE_SAMPLES", "0")) // len(judge.PROGRAM
 def check(name: str, interpreter: Interpreter, recording: recorder.Recording, verdict: judge.Verdict) -> None:
     counters = recording.counters
     told = f"{name} on {interpreter.version}: {verdict.wrong} impossible of {verdict.samples}; {recording.note()}"
-    share = judge.impossible_share(name, interpreter.minor)
+    share = judge.impossible_share(interpreter.minor)
     assert verdict.wrong <= judge.allowed(share, verdict.samples), f"{told}\n{verdict.examples()}"
     # 5,000 frames as heap objects are 5,000 reads.
     assert verdict.samples >= (FEWEST if interpreter.minor >= 11 else 3 if name == "deep" else FEWEST_OBJECTS), told
@@ -103,6 +103,6 @@ def test_launched(interpreter: Interpreter, name: str) -> None:
         recording = recorder.launched([*command, "0.6"])
     verdict = judge.judge(name, recording.stacks, launched=True)
     # How many are labelled is not judged here: an interpreter that starts up may leave a stack unread.
-    share = judge.impossible_share(name, interpreter.minor)
+    share = judge.impossible_share(interpreter.minor)
     assert verdict.wrong <= judge.allowed(share, verdict.samples), verdict.examples()
     assert verdict.samples - verdict.outside >= (FEWEST if interpreter.minor >= 11 else FEWEST_OBJECTS) / 2, recording.note()
