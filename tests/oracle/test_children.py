@@ -57,6 +57,6 @@ def test_launcher(interpreter: Interpreter, launcher: str) -> None:
             20_000,
         )
     verdict = judge.judge("shared", recording.stacks, launched=True)
-    share = judge.impossible_share("shared", interpreter.minor)
+    share = judge.impossible_share(interpreter.minor)
     assert verdict.wrong <= judge.allowed(share, verdict.samples), verdict.examples()
     assert verdict.samples - verdict.outside >= 50, recording.note()
