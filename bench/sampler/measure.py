@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from math import isnan
 from pathlib import Path
 
-from machine import Interpreter
+from machine import Interpreter, wake_percent
 from profilers import Outcome, Recording, Tool
 from stacks import Stacks, judge, upper_bound_text
 from stats import Summary, summarise
@@ -325,7 +325,11 @@ def threads(bench: Bench) -> list[Figure]:
 
 
 def cpu(bench: Bench) -> list[Figure]:
-    figures = []
+    floor = Figure("a bare loop of 1,000 sleeps a second (Python)", None, "-", False)
+    percent = summarise([wake_percent(bench.scale.spin) for _ in range(bench.scale.repeats)])
+    text = f"{ranged(percent, lambda value: f'{value:.1f}')} % of a core"
+    floor.cells[bench.runners[0].lane.key] = Cell(percent.median, text)
+    figures = [floor]
     for count, aim in ((1, 1), (16, 2), (256, 5)):
         name = f"{count} threads, all but one idle" if count > 1 else "1 busy thread"
         figure = Figure(f"own CPU at 1 kHz, {name}", aim, f"<= {aim} % of a core", False, floor=0.05)

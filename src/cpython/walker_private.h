@@ -5,7 +5,11 @@
 
 #include "cpython/walker.h"
 
-enum { OP_WALK_READ_CLASSES = 64 };
+enum { OP_WALK_READ_CLASSES = 64, OP_WALK_FUNCTIONS = 256 };
+
+typedef struct {
+    uint64_t function, code_address;
+} op_walk_function;
 
 struct op_walker {
     op_runtime *runtime;   // borrowed
@@ -21,8 +25,9 @@ struct op_walker {
     unsigned char head[2048];
     uint64_t gate_ticks[OP_WALK_READ_CLASSES];   // running median of the time of a read, by its size
     uint64_t slack_ticks;
-    unsigned disagreements;   // copies of this walk whose frames were not of one moment (W4)
-    op_map edges;             // (caller, offset, callee, version) -> how often proven or confirmed
+    unsigned disagreements;                          // copies of this walk whose frames were not of one moment (W4)
+    op_walk_function functions[OP_WALK_FUNCTIONS];   // by address: those whose code was read lately
+    op_map edges;   // (caller, offset, callee, version) -> how often proven or confirmed
 };
 
 static inline uint64_t op_peek_u64(const unsigned char *at)

@@ -64,6 +64,25 @@ static op_edge_verdict version_verdict(op_walker *walker, const op_frame_view *c
     return OP_EDGE_POSSIBLE;
 }
 
+// W4. Whether the frame's function and its code belong together. They may lie in two lines of the cache, copied at two moments.
+static op_edge_verdict judge_function(op_walker *walker, const op_frame_view *callee)
+{
+    const op_code_entry *entry = op_codes_entry(walker->codes, callee->code);
+    op_walk_function *known = &walker->functions[(callee->function / 16) % OP_WALK_FUNCTIONS];
+    if (entry == NULL || entry->is_shim || callee->function == 0 ||
+        (known->function == callee->function && known->code_address == callee->code_address))
+        return OP_EDGE_POSSIBLE;
+    op_addr code;
+    if (op_memory_read_addr(walker->runtime->memory,
+                            (op_addr){callee->function + (uint64_t)walker->runtime->layout.function_code},
+                            &code) != OP_OK)
+        return OP_EDGE_UNSURE;
+    if (code.value != callee->code_address)
+        return OP_EDGE_TORN;
+    *known = (op_walk_function){callee->function, callee->code_address};
+    return OP_EDGE_POSSIBLE;
+}
+
 // Who resumes a generator holds it, in a local or on its evaluation stack; but where C code in between does (an event
 // loop). Returns 1 + the lowest slot that holds the generator whose frame the callee is; 0: none.
 static uint16_t slot_of_generator(op_walker *walker, const op_frame_view *caller, const op_frame_view *callee)
@@ -156,8 +175,9 @@ op_edge_verdict op_walk_judge_edge(op_walker *walker, const op_frame_view *calle
     // shows mixed paths (one caller's frame copied before, the other's callee after it changed).
     if (need == OP_OPCODE_PUSHES &&
         (!(site->flags & OP_OPCODE_VERSIONED) || site->version == 0 || site->polymorphic))
-        return walker->runtime->minor > 13 || op_walk_called_last(walker, caller, callee) ? OP_EDGE_POSSIBLE
-                                                                                          : OP_EDGE_UNSURE;
+        return walker->runtime->minor > 13 || op_walk_called_last(walker, caller, callee)
+                   ? judge_function(walker, callee)
+                   : OP_EDGE_UNSURE;
     // Entered through C: nothing in the copy proves it, so it must have been confirmed some times. Then it is an edge of
     // the program. (A push whose version names another function is never learnt: at a site with several callees each
     // edge is legal, and only the path would be wrong.)
@@ -300,7 +320,8 @@ bool op_walk_cut(op_walker *walker, op_walk_thread *thread, const op_walk_copy *
         if (same && count - at < thread->verified.count) {
             const op_frame_view *old = &thread->verified.items[count - at];
             known = old->address == callee->address && old->code_address == callee->code_address &&
-                    old->enters == callee->enters && old->owner == callee->owner;
+                    old->function == callee->function && old->enters == callee->enters &&
+                    old->owner == callee->owner;
         }
         op_edge_verdict verdict = known ? OP_EDGE_POSSIBLE : op_walk_judge_edge(walker, caller, callee, now_ns);
         if (verdict == OP_EDGE_UNSURE && prove_edge(walker, thread, copy, at))

@@ -6,7 +6,7 @@
 #include "cpython/walker_private.h"
 
 enum {
-    GATE_SLACK_NS = 150,
+    GATE_SLACK_NS = 2000,
     GATE_LONG_BYTES = 32768,
 };
 
