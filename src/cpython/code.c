@@ -83,6 +83,7 @@ static op_status take_identity(op_runtime *runtime, const unsigned char *copy, o
         .framesize_words = optional_u32(copy, layout->code_framesize),
         .flags = optional_u32(copy, layout->code_flags),
         .argcount = optional_u32(copy, layout->code_argcount),
+        .local_words = optional_u32(copy, layout->code_nlocalsplus),
     };
     if (!pointers_are_plausible(&result, has_qualname))
         return OP_BAD_DATA;
@@ -149,7 +150,7 @@ bool op_code_identity_equal(const op_code_identity *a, const op_code_identity *b
            a->linetable.value == b->linetable.value && a->consts.value == b->consts.value &&
            a->names.value == b->names.value && a->bytecode_bytes == b->bytecode_bytes &&
            a->first_line == b->first_line && a->version == b->version && a->framesize_words == b->framesize_words &&
-           a->flags == b->flags && a->argcount == b->argcount;
+           a->flags == b->flags && a->argcount == b->argcount && a->local_words == b->local_words;
 }
 
 static op_status take_text(op_runtime *runtime, op_addr text, char **out, size_t *bytes)

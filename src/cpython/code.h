@@ -17,7 +17,7 @@ enum {
 typedef struct {
     op_addr type, name, qualname, filename, linetable, consts, names;
     int64_t bytecode_bytes;
-    uint32_t first_line, version, framesize_words, flags, argcount;
+    uint32_t first_line, version, framesize_words, flags, argcount, local_words;
 } op_code_identity;
 
 typedef struct {

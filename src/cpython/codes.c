@@ -271,6 +271,12 @@ static bool decode_site(op_codes *codes, const op_code_entry *entry, int32_t off
     site->opcode = opcode;
     site->flags = table->flags[opcode];
     site->passes = arguments_passed(codes, at, before);
+    uint8_t generic = table->deopt[opcode];
+    site->iterates = names(table, generic, "FOR_ITER") || names(table, generic, "SEND");
+    // Its argument tells since 3.13.
+    site->delegates = names(table, generic, "YIELD_VALUE") &&
+                      (codes->runtime->minor >= 13 ? codes->scratch[at + 1] == 1
+                                                   : names(table, table->deopt[before[0]], "SEND"));
     site->version = 0;
     if (site->flags & OP_OPCODE_VERSIONED) {
         size_t cache = at + 2 + 2 * (size_t)table->version_cache[opcode];
@@ -298,7 +304,6 @@ const op_site *op_codes_site(op_codes *codes, uint32_t id, int32_t offset, int64
         if (!decode_site(codes, entry, offset, &fresh))
             return NULL;
         fresh.read_ns = now_ns;
-        fresh.slot = site->slot;
         fresh.leaves_function = site->leaves_function;
         fresh.polymorphic = site->polymorphic ||
                             (site->version != 0 && fresh.version != 0 && site->version != fresh.version);
@@ -315,18 +320,10 @@ const op_site *op_codes_site(op_codes *codes, uint32_t id, int32_t offset, int64
     }
     *slot = (uint32_t)(codes->sites.count - 1);
     fresh.read_ns = now_ns;
-    fresh.slot = 0;
     fresh.leaves_function = false;
     fresh.polymorphic = false;
     *site = fresh;
     return site;
-}
-
-void op_codes_learn_slot(op_codes *codes, uint32_t id, int32_t offset, uint16_t slot)
-{
-    const uint32_t *index = op_map_find(&codes->site_ids, (op_map_key){id, (uint32_t)offset});
-    if (index != NULL)
-        codes->sites.items[*index].slot = slot;
 }
 
 void op_codes_learn_function(op_codes *codes, uint32_t id, int32_t offset)

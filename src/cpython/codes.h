@@ -49,9 +49,10 @@ typedef struct {
     uint8_t flags;      // OP_OPCODE_*
     uint8_t
         passes;   // a call's arguments, by position on the evaluation stack; OP_PASSES_UNKNOWN: other ways too, or no call
+    bool iterates;          // FOR_ITER or SEND: a generator may run for it, which lies on the evaluation stack
+    bool delegates;         // the yield of a `yield from` or `await`: what is awaited lies on the evaluation stack
     bool leaves_function;   // was once seen to leave the function that it called at the end of the stack
     bool polymorphic;       // was seen specialised on more than one function: its version proves nothing
-    uint16_t slot;   // 1 + index of the caller's slot that holds the generator which it resumes; 0: not yet learnt
 } op_site;
 
 typedef struct {
@@ -81,8 +82,6 @@ const op_code_entry *op_codes_entry(const op_codes *codes, uint32_t id);
 void op_codes_check(op_codes *codes, int64_t now_ns, uint32_t *changed);
 // The site at byte offset `offset` of the code; read again where older than `max_age_ns`. NULL: unreadable.
 const op_site *op_codes_site(op_codes *codes, uint32_t id, int32_t offset, int64_t now_ns, int64_t max_age_ns);
-// Notes where callers that stand there keep the generator that they resume (1 + index).
-void op_codes_learn_slot(op_codes *codes, uint32_t id, int32_t offset, uint16_t slot);
 // Notes that calls from there leave their function.
 void op_codes_learn_function(op_codes *codes, uint32_t id, int32_t offset);
 // The `rebound` of the entry, scanned now where that is new.

@@ -15,54 +15,7 @@ enum {
     DISCOVER_TRIES = 6,   // reads that may learn new addresses before frames read apart are accepted
     MOVING_CHUNKS = 3,    // newest ones that a recursion may enter and leave while it is copied
     TORN_TRIES = 3,       // chains that lead nowhere before the stack is climbed from its root instead
-    EXTEND_MAX = 64,      // frames above a top that is suspended at a call
 };
-
-// A top frame that is suspended at a call has a callee right above it in the data stack: it was entered after the head was
-// copied. Up to 3.13 the saved depth of its evaluation stack tells that it is suspended; from 3.14 on a frame that was left
-// has lost its function (_PyFrame_ClearExceptCode), so that one which has it is alive. Without this step stacks are as
-// shallow as the shallower of two moments, when the head was copied and when the frames were.
-static bool extend(op_walker *walker, op_walk_thread *thread, const op_walk_copy *view, int64_t now_ns,
-                   size_t *leaf)
-{
-    op_frame_view top = walker->views.items[*leaf];
-    size_t steps = 0;
-    while (top.stack != OP_STACK_RUNS && !top.outside && top.owner == 0 && steps < EXTEND_MAX) {
-        const op_code_entry *entry = op_codes_entry(walker->codes, top.code);
-        if (entry == NULL)
-            break;
-        uint64_t address = top.address + (uint64_t)entry->identity.framesize_words * 8;
-        size_t cursor = 0;
-        bool outside = false;
-        const unsigned char *at = op_walk_locate(walker, thread, view, address, &cursor, &outside);
-        if (at == NULL || outside)
-            break;
-        op_frame_view next;
-        op_walk_view(walker, at, address, &next);
-        next.copied_at = (uint32_t)(at - walker->copy);
-        if (next.previous != top.address || next.function == 0 || next.owner != 0 || next.enters ||
-            !op_walk_stands(walker, &next, now_ns, false) ||
-            op_walk_judge_edge(walker, &top, &next, now_ns) != OP_EDGE_POSSIBLE)
-            break;
-        op_edge_verdict call = op_walk_judge_call(walker, &top, &next, now_ns, false);
-        if (call != OP_EDGE_POSSIBLE &&
-            (call != OP_EDGE_UNSURE || !op_walk_names_callee(walker, &top, &next, now_ns)))
-            break;
-        if (*leaf > 0) {
-            walker->views.items[--*leaf] = next;
-        } else {
-            op_frame_view *slot = OP_VECTOR_PUSH(&walker->views);
-            if (slot == NULL)
-                return false;
-            memmove(walker->views.items + 1, walker->views.items, (walker->views.count - 1) * sizeof *slot);
-            walker->views.items[0] = next;
-        }
-        walker->stats.extended++;
-        steps++;
-        top = next;
-    }
-    return true;
-}
 
 // Whether the chain of shims below `frame` ends at `caller`: a callee that was entered through C.
 static bool shims_lead_to(op_walker *walker, uint64_t address, uint64_t caller)
@@ -94,13 +47,9 @@ static bool climb(op_walker *walker, op_walk_thread *thread, const op_walk_copy 
         uint64_t address = start + (uint64_t)layout->chunk_data + (chunk + 1 == view->chunk_count ? 8 : 0);
         uint64_t end = chunk == 0 ? view->top : start + OP_CHUNK_BYTES;
         while (address + op_walk_frame_bytes(walker) <= end && walker->views.count < OP_WALK_MAX_FRAMES) {
-            bool outside = false;
-            const unsigned char *at = op_walk_locate(walker, thread, view, address, &cursor, &outside);
             op_frame_view frame;
-            if (at == NULL || outside)
+            if (!op_walk_find(walker, thread, view, address, &cursor, &frame) || frame.outside)
                 break;
-            op_walk_view(walker, at, address, &frame);
-            frame.copied_at = (uint32_t)(at - walker->copy);
             if (!op_walk_stands(walker, &frame, now_ns, false))
                 break;
             if (walker->views.count > 0) {
@@ -220,13 +169,13 @@ static op_status walk_chunks(op_walker *walker, op_walk_thread *thread, int64_t 
             walker->stats.mispredicted++;
             continue;
         }
-        if (!op_walk_cut(walker, thread, &view, now_ns, &leaf)) {
+        if (!op_walk_cut(walker, thread, now_ns, &leaf)) {
             walker->stats.torn++;
             continue;
         }
         bool proven = walker->disagreements <= OP_DISAGREE_TRIES &&
                       (!view.patched || op_walk_confirm(walker, thread, leaf, walker->views.count - 1, false));
-        if (!view.patched && !extend(walker, thread, &view, now_ns, &leaf))
+        if (!view.patched && !op_walk_extend(walker, thread, &view, now_ns, &leaf))
             return OP_NO_MEMORY;
         keep_used_extras(walker, thread);
         return remember(walker, thread, leaf) && emit(walker, leaf, proven, view.truncated) ? OP_OK : OP_NO_MEMORY;
@@ -242,6 +191,7 @@ op_status op_walk(op_walker *walker, op_walk_thread *thread, int64_t now_ns, con
 {
     walker->stats.walks++;
     walker->disagreements = 0;
+    walker->thread = thread;
     walker->frames.count = 0;
     op_status status = walker->runtime->minor >= 11 ? walk_chunks(walker, thread, now_ns)
                                                     : op_walk_objects(walker, thread, now_ns);

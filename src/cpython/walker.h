@@ -46,10 +46,11 @@ typedef struct {
     // Where its evaluation stack ended when that was saved last, in words from its first local; 3.11-3.13: -1, it runs.
     int32_t stack;
     uint8_t owner;
-    bool enters;          // was entered through C: a shim lies below it, or is_entry
-    bool outside;         // of the data stack
-    bool left;            // 3.8-3.10: does not execute
-    uint32_t copied_at;   // where in the walker's copy; only where not outside
+    bool enters;             // was entered through C: a shim lies below it, or is_entry
+    bool outside;            // of the data stack
+    bool left;               // 3.8-3.10: does not execute
+    uint32_t copied_at;      // where in the walker's copy
+    uint32_t copied_bytes;   // how much of it there from its first byte on; 0: it was read apart
 } op_frame_view;
 
 // What the last walk of a thread found, from which the next read is predicted.
@@ -61,7 +62,6 @@ typedef struct {
     size_t used_bytes;                   // of the newest chunk, predicted
     OP_VECTOR(uint64_t) extras;          // frames outside
     OP_VECTOR(op_frame_view) verified;   // root first: edges proven by the last walk
-    bool copy_twice;                     // the last walk met an edge that one copy does not prove
 } op_walk_thread;
 
 typedef struct op_walker op_walker;

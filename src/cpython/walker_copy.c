@@ -6,9 +6,10 @@
 
 enum {
     CHUNK_MAX_BYTES = 1 << 20,
-    SLACK_BYTES = 512,    // read beyond the largest use seen lately
-    APART_MAX = 512,      // frames read apart in one attempt
-    AGAIN_BYTES = 4096,   // of the newest chunk that are copied twice
+    SLACK_BYTES = 512,   // read beyond the largest use seen lately
+    APART_MAX = 512,     // frames read apart in one attempt
+    EXTRA_BYTES = 256,   // of a frame outside that are copied behind its head: locals, stack
+    PAGE_BYTES = 4096,
     STACK_MAX_WORDS = 1 << 20,
     LINE_BYTES =
         64,   // of a cache: chunks are pages of their own, and a copy that lies like them is loaded line by line
@@ -26,10 +27,21 @@ static size_t head_bytes(const op_layout *layout)
     return (size_t)last + 8;
 }
 
+static size_t extra_stride(const op_walker *walker)
+{
+    return op_walk_frame_bytes(walker) + EXTRA_BYTES;
+}
+
+// Not beyond the page: what lies there may be nobody's.
+static size_t extra_bytes(const op_walker *walker, uint64_t address)
+{
+    size_t frame = op_walk_frame_bytes(walker), left = PAGE_BYTES - (size_t)(address % PAGE_BYTES);
+    return left <= frame ? frame : left < extra_stride(walker) ? left : extra_stride(walker);
+}
+
 bool op_walk_lay_out(op_walker *walker, op_walk_thread *thread, op_walk_copy *view)
 {
     const op_layout *layout = &walker->runtime->layout;
-    size_t frame = op_walk_frame_bytes(walker);
     view->head_bytes = head_bytes(layout);
     view->chunk_count = thread->chunk_count;
     view->extra_count = thread->extras.count;
@@ -37,7 +49,7 @@ bool op_walk_lay_out(op_walker *walker, op_walk_thread *thread, op_walk_copy *vi
     size_t chunk_bytes = view->chunk_count == 0 ? 0 : view->used_bytes + (view->chunk_count - 1) * OP_CHUNK_BYTES;
     if (view->head_bytes > sizeof walker->head ||
         !op_walk_reserve(&walker->copy, &walker->copy_bytes,
-                         16 + LINE_BYTES + chunk_bytes + view->extra_count * frame + AGAIN_BYTES))
+                         16 + LINE_BYTES + chunk_bytes + view->extra_count * extra_stride(walker)))
         return false;
     view->cframe = walker->copy;
     view->chunks = (unsigned char *)(((uintptr_t)walker->copy + 16 + LINE_BYTES - 1) &
@@ -55,15 +67,9 @@ bool op_walk_lay_out(op_walker *walker, op_walk_thread *thread, op_walk_copy *vi
         to += bytes;
     }
     for (size_t i = 0; i < view->extra_count; i++) {
-        ok = ok && op_walk_add_span(walker, thread->extras.items[i], to, frame);
-        to += frame;
-    }
-    view->again = to;
-    view->again_from = view->used_bytes > AGAIN_BYTES ? view->used_bytes - AGAIN_BYTES : 0;
-    view->again_bytes = view->chunk_count == 0 || !thread->copy_twice ? 0 : view->used_bytes - view->again_from;
-    if (view->again_bytes > 0) {
-        ok = ok && op_walk_add_span(walker, thread->chunks[0] + view->again_from, to, view->again_bytes) &&
-             op_walk_add_span(walker, op_walk_top_field(walker, thread), walker->copy + 8, 8);
+        ok = ok &&
+             op_walk_add_span(walker, thread->extras.items[i], to, extra_bytes(walker, thread->extras.items[i]));
+        to += extra_stride(walker);
     }
     return ok;
 }
@@ -113,7 +119,6 @@ static bool drop_chunks(op_walk_thread *thread, op_walk_copy *view, uint64_t chu
     if (drop >= view->chunk_count)
         return false;
     view->chunks += view->used_bytes + (drop - 1) * OP_CHUNK_BYTES;
-    view->again_bytes = 0;
     view->chunk_count -= drop;
     view->used_bytes = OP_CHUNK_BYTES;
     thread->chunk_count -= drop;
@@ -195,29 +200,37 @@ static op_attempt mend_after_hole(op_walker *walker, op_walk_thread *thread, con
     return OP_ATTEMPT_AGAIN;
 }
 
-// The copy of the frame at `address`; NULL where the copy does not hold it. *cursor: the chunk that held the last one.
-const unsigned char *op_walk_locate(const op_walker *walker, const op_walk_thread *thread, const op_walk_copy *view,
-                                    uint64_t address, size_t *cursor, bool *outside)
+bool op_walk_find(const op_walker *walker, const op_walk_thread *thread, const op_walk_copy *view, uint64_t address,
+                  size_t *cursor, op_frame_view *frame)
 {
-    size_t frame = op_walk_frame_bytes(walker);
-    for (size_t round = 0, i = *cursor; round < view->chunk_count; round++) {
-        size_t bytes = i == 0 ? view->used_bytes : OP_CHUNK_BYTES;
-        if (address >= thread->chunks[i] && address - thread->chunks[i] + frame <= bytes) {
-            const unsigned char *start = view->chunks;
-            if (i > 0)
-                start += view->used_bytes + (i - 1) * OP_CHUNK_BYTES;
+    const unsigned char *at = NULL;
+    size_t bytes = 0, smallest = op_walk_frame_bytes(walker);
+    bool outside = false;
+    for (size_t round = 0, i = *cursor; round < view->chunk_count && at == NULL; round++) {
+        bytes = i == 0 ? view->used_bytes : OP_CHUNK_BYTES;
+        if (address >= thread->chunks[i] && address - thread->chunks[i] + smallest <= bytes) {
+            at = view->chunks + (i > 0 ? view->used_bytes + (i - 1) * OP_CHUNK_BYTES : 0);
+            at += address - thread->chunks[i];
+            bytes -= (size_t)(address - thread->chunks[i]);
             *cursor = i;
-            *outside = false;
-            return start + (address - thread->chunks[i]);
         }
         if (++i == view->chunk_count)
             i = 0;
     }
-    *outside = true;
-    for (size_t i = 0; i < view->extra_count; i++)
-        if (thread->extras.items[i] == address)
-            return view->extras + i * frame;
-    return NULL;
+    for (size_t i = 0; i < view->extra_count && at == NULL; i++) {
+        if (thread->extras.items[i] != address)
+            continue;
+        at = view->extras + i * extra_stride(walker);
+        bytes = extra_bytes(walker, address);
+        outside = true;
+    }
+    if (at == NULL)
+        return false;
+    op_walk_view(walker, at, address, frame);
+    frame->outside = outside;
+    frame->copied_at = (uint32_t)(at - walker->copy);
+    frame->copied_bytes = (uint32_t)bytes;
+    return true;
 }
 
 void op_walk_view(const op_walker *walker, const unsigned char *at, uint64_t address, op_frame_view *out)
@@ -270,15 +283,15 @@ static op_attempt follow_chain(op_walker *walker, op_walk_thread *thread, op_wal
             view->truncated = true;
             return OP_ATTEMPT_DONE;
         }
-        bool outside = false;
-        const unsigned char *at = op_walk_locate(walker, thread, view, address, &cursor, &outside);
-        if (at == NULL) {
+        op_frame_view frame;
+        if (!op_walk_find(walker, thread, view, address, &cursor, &frame)) {
             if (op_walk_frame_bytes(walker) > sizeof apart || (address & 7) != 0 || ++apart_count > APART_MAX ||
                 op_memory_read(walker->runtime->memory, (op_addr){address}, apart, op_walk_frame_bytes(walker)) !=
                     OP_OK)
                 return OP_ATTEMPT_TORN;
             view->patched = true;
-            at = apart;
+            op_walk_view(walker, apart, address, &frame);
+            frame.outside = true;
             if (thread->extras.count < OP_WALK_MAX_EXTRAS) {
                 uint64_t *extra = OP_VECTOR_PUSH(&thread->extras);
                 if (extra == NULL)
@@ -286,12 +299,8 @@ static op_attempt follow_chain(op_walker *walker, op_walk_thread *thread, op_wal
                 *extra = address;
             }
         }
-        op_frame_view frame;
-        op_walk_view(walker, at, address, &frame);
-        if (frame.previous == address || (outside && !may_lie_outside(walker, thread, &frame)))
+        if (frame.previous == address || (frame.outside && !may_lie_outside(walker, thread, &frame)))
             return OP_ATTEMPT_TORN;
-        frame.outside = outside;
-        frame.copied_at = outside ? 0 : (uint32_t)(at - walker->copy);
         if (op_walk_is_shim(walker, &frame)) {
             if (walker->views.count > 0)
                 walker->views.items[walker->views.count - 1].enters = true;
@@ -319,7 +328,7 @@ op_attempt op_walk_attempt(op_walker *walker, op_walk_thread *thread, op_walk_co
     if (!op_walk_lay_out(walker, thread, view))
         return OP_ATTEMPT_TORN;
     size_t bytes = (size_t)(view->extras - walker->copy) + view->head_bytes +
-                   view->extra_count * op_walk_frame_bytes(walker) + view->again_bytes;
+                   view->extra_count * extra_stride(walker);
     uint64_t ticks = 0;
     op_status status = op_walk_read(walker, &ticks);
     walker->stats.tries++;

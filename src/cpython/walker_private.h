@@ -25,6 +25,7 @@ struct op_walker {
     unsigned char head[2048];
     uint64_t gate_ticks[OP_WALK_READ_CLASSES];   // running median of the time of a read, by its size
     uint64_t slack_ticks;
+    const op_walk_thread *thread;                    // borrowed: of this walk
     unsigned disagreements;                          // copies of this walk whose frames were not of one moment (W4)
     op_walk_function functions[OP_WALK_FUNCTIONS];   // by address: those whose code was read lately
     op_map edges;   // (caller, offset, callee, version) -> how often proven or confirmed
@@ -83,10 +84,8 @@ typedef enum {
 typedef struct {
     size_t head_bytes;
     const unsigned char *cframe;
-    const unsigned char *chunks;      // newest first, the newest with used_bytes, the others OP_CHUNK_BYTES each
-    const unsigned char *extras;      // iframe_bytes each
-    const unsigned char *again;       // the upper end of the newest chunk once more, copied behind all the rest
-    size_t again_from, again_bytes;   // which part that is: from this offset in the chunk; 0 bytes: not asked for
+    const unsigned char *chunks;   // newest first, the newest with used_bytes, the others OP_CHUNK_BYTES each
+    const unsigned char *extras;   // op_walk_extra_stride() bytes each
     size_t chunk_count, extra_count, used_bytes;
     uint64_t top;   // end of the used data stack when the head was read
     bool fits;      // the chunks are those of the head
@@ -118,9 +117,9 @@ static inline bool op_walk_is_shim(const op_walker *walker, const op_frame_view 
 op_attempt op_walk_attempt(op_walker *walker, op_walk_thread *thread, op_walk_copy *view);
 // Lists the spans of the predicted copy, and where each will lie. False: too large, or no memory.
 bool op_walk_lay_out(op_walker *walker, op_walk_thread *thread, op_walk_copy *view);
-// The copy of the frame at `address`; NULL where the copy does not hold it. *cursor: the chunk that held the last one.
-const unsigned char *op_walk_locate(const op_walker *walker, const op_walk_thread *thread, const op_walk_copy *view,
-                                    uint64_t address, size_t *cursor, bool *outside);
+// The frame at `address` as the copy holds it. *cursor: the chunk that held the last one. False: the copy does not hold it.
+bool op_walk_find(const op_walker *walker, const op_walk_thread *thread, const op_walk_copy *view, uint64_t address,
+                  size_t *cursor, op_frame_view *frame);
 void op_walk_view(const op_walker *walker, const unsigned char *at, uint64_t address, op_frame_view *out);
 
 // ---- walker_proof.c: which frames were alive ----
@@ -136,11 +135,13 @@ op_edge_verdict op_walk_judge_edge(op_walker *walker, const op_frame_view *calle
 // Whether the site is specialised on this very callee: what stands above a top frame may be left from an earlier call.
 bool op_walk_names_callee(op_walker *walker, const op_frame_view *caller, const op_frame_view *callee,
                           int64_t now_ns);
+// Whether the copy shows the frame running or calling, and not as what is left of one.
+bool op_walk_is_alive(op_walker *walker, const op_frame_view *frame, int64_t now_ns);
 // W2. Whether a second copy shows views[first..last] as they are, still alive; `edge`: only their edges count, so that
 // the first may have moved on.
 bool op_walk_confirm(op_walker *walker, const op_walk_thread *thread, size_t first, size_t last, bool edge);
 // Cuts the views at the last live call: afterwards views[*leaf] is the frame that ran. False: not even a root, or torn.
-bool op_walk_cut(op_walker *walker, op_walk_thread *thread, const op_walk_copy *copy, int64_t now_ns, size_t *leaf);
+bool op_walk_cut(op_walker *walker, op_walk_thread *thread, int64_t now_ns, size_t *leaf);
 
 // ---- walker_call.c: what a call leaves in its caller ----
 
@@ -151,5 +152,15 @@ bool op_walk_called_last(const op_walker *walker, const op_frame_view *caller, c
 // had this edge.
 op_edge_verdict op_walk_judge_call(op_walker *walker, const op_frame_view *caller, const op_frame_view *callee,
                                    int64_t now_ns, bool known);
+
+// An inlined __init__ (3.12+): its shim's frame, and its own, above a caller that creates an object.
+op_edge_verdict op_walk_judge_init(op_walker *walker, const op_frame_view *caller, const op_frame_view *shim,
+                                   const op_frame_view *init, int64_t now_ns);
+
+// ---- walker_extend.c: what was entered since the head was copied ----
+
+// Adds what the copy shows alive above views[*leaf]; that is the frame that ran then. False: no memory.
+bool op_walk_extend(op_walker *walker, const op_walk_thread *thread, const op_walk_copy *copy, int64_t now_ns,
+                    size_t *leaf);
 
 #endif

@@ -5,14 +5,18 @@
 #include "cpython/walker_private.h"
 
 enum {
-    SLOTS_MAX_BYTES = 65536,   // of a frame's locals and stack
     EDGES_MAX = 1 << 20,
-    EDGE_CONFIRMATIONS = 3,
+    SLOTS_MAX = 256,   // of a caller, among which a generator is looked for
+    DRIVEN_TIMES =
+        3,   // that a second copy has to show C code run a generator before that edge is one of the program
+    DRIVEN_DEPTH = 3,     // callers below that are confirmed with it
     CONFIRM_TRIES = 8,    // of one second copy, while its read is interrupted
     CONFIRM_DEPTH = 12,   // callers below an edge that are confirmed with it
     CALL_DEPTH = 8,       // known edges above that depth are judged by their call: deeper ones do not move
 };
-#define EDGE_CONFIRMED UINT32_MAX   // in place of a version
+
+#define MAKES_GENERATOR 0x2A0u   // CO_GENERATOR, CO_COROUTINE, CO_ASYNC_GENERATOR
+#define EDGE_DRIVEN UINT32_MAX   // in place of a version
 
 bool op_walk_stands(op_walker *walker, op_frame_view *frame, int64_t now_ns, bool caller)
 {
@@ -83,52 +87,74 @@ static op_edge_verdict judge_function(op_walker *walker, const op_frame_view *ca
     return OP_EDGE_POSSIBLE;
 }
 
-// Who resumes a generator holds it, in a local or on its evaluation stack; but where C code in between does (an event
-// loop). Returns 1 + the lowest slot that holds the generator whose frame the callee is; 0: none.
-static uint16_t slot_of_generator(op_walker *walker, const op_frame_view *caller, const op_frame_view *callee)
+static bool holds(const op_walker *walker, const op_frame_view *caller, size_t word, uint64_t object)
+{
+    size_t at = op_walk_frame_bytes(walker) + word * 8;
+    return at + 8 <= caller->copied_bytes &&
+           (op_peek_u64(walker->copy + caller->copied_at + at) & ~(uint64_t)3) == object;
+}
+
+// Whether that word is a generator that ran lately.
+static bool holds_generator(const op_walker *walker, const op_frame_view *caller, size_t word)
+{
+    uint64_t inside = (uint64_t)walker->runtime->layout.gen_iframe;
+    for (size_t i = 0; i < walker->thread->extras.count; i++)
+        if (holds(walker, caller, word, walker->thread->extras.items[i] - inside))
+            return true;
+    return false;
+}
+
+// A generator's frame lies inside it. Who resumes it keeps it on top of the evaluation stack, from 3.15 on one below that,
+// and saves where the stack ends. Where C code resumes it (next, send) the caller may have it in a local variable; what its
+// evaluation stack holds then is not known, and what lies above may be left from other calls.
+static op_edge_verdict judge_generator(const op_walker *walker, const op_frame_view *caller,
+                                       const op_frame_view *callee, const op_site *site)
 {
     const op_layout *layout = &walker->runtime->layout;
     const op_code_entry *entry = op_codes_entry(walker->codes, caller->code);
     uint64_t generator = callee->address - (uint64_t)layout->gen_iframe;
-    size_t first = op_walk_frame_bytes(walker);
-    size_t bytes = entry == NULL ? 0 : (size_t)entry->identity.framesize_words * 8;
-    if (layout->gen_iframe == OP_LAYOUT_NONE || bytes <= first || bytes > SLOTS_MAX_BYTES)
-        return 0;
-    const unsigned char *slots;
-    if (!caller->outside) {
-        slots = walker->copy + caller->copied_at + first;
-        if (caller->copied_at + bytes > walker->copy_bytes)
-            return 0;
-    } else {
-        if (!op_walk_reserve(&walker->second, &walker->second_bytes, bytes) ||
-            op_memory_read(walker->runtime->memory, (op_addr){caller->address + first}, walker->second,
-                           bytes - first) != OP_OK)
-            return 0;
-        slots = walker->second;
-    }
-    for (size_t i = 0; (i + 1) * 8 <= bytes - first; i++)
-        if ((op_peek_u64(slots + i * 8) & ~(uint64_t)3) == generator)
-            return (uint16_t)(i + 1);
-    return 0;
-}
-
-// At one place in the code the generator is always in the same slot. Slots above the top of the stack hold what is left
-// of earlier calls, so the lowest one counts: it is learnt from an edge that a second copy confirmed, and lowered by
-// every later one.
-static op_edge_verdict judge_slot(op_walker *walker, const op_frame_view *caller, const op_frame_view *callee,
-                                  uint16_t known)
-{
-    if (known == 0)
+    size_t frame = op_walk_frame_bytes(walker);
+    if (layout->gen_iframe == OP_LAYOUT_NONE || entry == NULL)
         return OP_EDGE_UNSURE;
-    uint16_t slot = slot_of_generator(walker, caller, callee);
-    if (slot == 0 || slot > known)
+    if (!callee->enters && caller->stack > 0 && frame + (size_t)caller->stack * 8 <= caller->copied_bytes)
+        return holds(walker, caller, (size_t)caller->stack - 1, generator) ||
+                       (caller->stack > 1 && holds(walker, caller, (size_t)caller->stack - 2, generator))
+                   ? OP_EDGE_POSSIBLE
+                   : OP_EDGE_IMPOSSIBLE;
+    if (!callee->enters)
+        return OP_EDGE_UNSURE;
+    // Up to 3.11 all are resumed by C code. An iterator lies on the evaluation stack: the lowest generator there, for above
+    // the top, which is not known, there may be others. (The inner one of two loops is left to a second copy.)
+    size_t locals = entry->identity.local_words, words = entry->identity.framesize_words - frame / 8;
+    size_t first = site->iterates ? locals : 0, end = site->iterates ? words : locals;
+    bool another = false;
+    for (size_t i = first; i < end && i - first < SLOTS_MAX; i++) {
+        if (holds(walker, caller, i, generator))
+            return another && site->iterates ? OP_EDGE_UNSURE : OP_EDGE_POSSIBLE;
+        another = another || holds_generator(walker, caller, i);
+    }
+    if (another || (site->iterates && frame + words * 8 <= caller->copied_bytes))
         return OP_EDGE_IMPOSSIBLE;
-    if (slot < known)
-        op_codes_learn_slot(walker->codes, caller->code, caller->offset, slot);
-    return OP_EDGE_POSSIBLE;
+    // An event loop, whose task holds it.
+    const uint32_t *times = op_map_find(&walker->edges, edge_key(caller, callee, EDGE_DRIVEN));
+    return times != NULL && *times >= DRIVEN_TIMES ? OP_EDGE_POSSIBLE : OP_EDGE_UNSURE;
 }
 
-bool op_walk_confirm(op_walker *walker, const op_walk_thread *thread, size_t first, size_t last, bool edge);
+bool op_walk_is_alive(op_walker *walker, const op_frame_view *frame, int64_t now_ns)
+{
+    // A generator's first frame is on the data stack for as long as it takes to make the generator, and is not cleared.
+    const op_code_entry *entry = op_codes_entry(walker->codes, frame->code);
+    if (entry == NULL || (frame->owner == 0 && (entry->identity.flags & MAKES_GENERATOR)))
+        return false;
+    // From 3.14 on a frame that was left has lost its function (_PyFrame_ClearExceptCode); before, one that runs has no
+    // saved end of its stack, and one that calls stands at a call.
+    if (walker->runtime->minor >= 14)
+        return frame->function != 0;
+    if (frame->stack == OP_STACK_RUNS || frame->offset <= 0)
+        return true;
+    const op_site *site = op_codes_site(walker->codes, frame->code, frame->offset, now_ns, OP_SITE_STALE_NS);
+    return site != NULL && (site->flags & (OP_OPCODE_PUSHES | OP_OPCODE_RESUMES));
+}
 
 // The lowest of the callers below the edge at views[at] that are confirmed with it.
 static size_t lowest_confirmed(const op_walker *walker, size_t at)
@@ -140,18 +166,18 @@ static size_t lowest_confirmed(const op_walker *walker, size_t at)
 static bool confirm_edge(op_walker *walker, const op_walk_thread *thread, size_t at)
 {
     const op_frame_view *caller = &walker->views.items[at], *callee = &walker->views.items[at - 1];
+    if (callee->enters && callee->owner == OP_OWNED_BY_GENERATOR) {
+        // Few hold still for longer: what is learnt is the edge, not this path.
+        size_t last = at + DRIVEN_DEPTH < walker->views.count ? at + DRIVEN_DEPTH : walker->views.count - 1;
+        if (op_walk_confirm(walker, thread, at - 1, last, true))
+            learn_edge(walker, edge_key(caller, callee, EDGE_DRIVEN));
+    }
     // With what lies below: the edge may be live by now, but on another path.
     size_t last = lowest_confirmed(walker, at);
     // Twice: a target that goes round in circles may stand at the same place again once.
     for (int i = 0; i < 2; i++)
         if (!op_walk_confirm(walker, thread, at - 1, last, true))
             return false;
-    learn_edge(walker, edge_key(caller, callee, EDGE_CONFIRMED));
-    if (callee->owner == OP_OWNED_BY_GENERATOR) {
-        uint16_t slot = slot_of_generator(walker, caller, callee);
-        if (slot != 0)
-            op_codes_learn_slot(walker->codes, caller->code, caller->offset, slot);
-    }
     return true;
 }
 
@@ -161,29 +187,30 @@ op_edge_verdict op_walk_judge_edge(op_walker *walker, const op_frame_view *calle
 {
     if (walker->runtime->minor <= 13 && !callee->enters && caller->stack == OP_STACK_RUNS)
         return OP_EDGE_IMPOSSIBLE;
-    unsigned need = callee->enters                           ? OP_OPCODE_ENTERS | OP_OPCODE_INTERRUPTIBLE
-                    : callee->owner == OP_OWNED_BY_GENERATOR ? OP_OPCODE_RESUMES
-                                                             : OP_OPCODE_PUSHES;
+    bool resumes = callee->owner == OP_OWNED_BY_GENERATOR;
+    unsigned need = !callee->enters ? (resumes ? OP_OPCODE_RESUMES : OP_OPCODE_PUSHES)
+                    : resumes       ? OP_OPCODE_ENTERS
+                                    : OP_OPCODE_ENTERS | OP_OPCODE_INTERRUPTIBLE;
     const op_site *site = op_codes_site(walker->codes, caller->code, caller->offset, now_ns, OP_SITE_STALE_NS);
     if (site != NULL && !(site->flags & need))
         site = op_codes_site(walker->codes, caller->code, caller->offset, now_ns, OP_SITE_FRESH_NS);
     if (site == NULL || !(site->flags & need))
         return OP_EDGE_IMPOSSIBLE;
     if (callee->owner == OP_OWNED_BY_GENERATOR)
-        return judge_slot(walker, caller, callee, site->slot);
-    // A call that pushes its callee itself and names no version. From 3.14 on it is taken as it is; before, such a site
-    // shows mixed paths (one caller's frame copied before, the other's callee after it changed).
-    if (need == OP_OPCODE_PUSHES &&
-        (!(site->flags & OP_OPCODE_VERSIONED) || site->version == 0 || site->polymorphic))
-        return walker->runtime->minor > 13 || op_walk_called_last(walker, caller, callee)
-                   ? judge_function(walker, callee)
-                   : OP_EDGE_UNSURE;
-    // Entered through C: nothing in the copy proves it, so it must have been confirmed some times. Then it is an edge of
-    // the program. (A push whose version names another function is never learnt: at a site with several callees each
-    // edge is legal, and only the path would be wrong.)
-    if (need != OP_OPCODE_PUSHES) {
-        const uint32_t *confirmed = op_map_find(&walker->edges, edge_key(caller, callee, EDGE_CONFIRMED));
-        return confirmed != NULL && *confirmed >= EDGE_CONFIRMATIONS ? OP_EDGE_POSSIBLE : OP_EDGE_UNSURE;
+        return judge_generator(walker, caller, callee, site);
+    // What C code calls lies above its caller and is alive: nothing else can be there meanwhile.
+    if (callee->enters)
+        return (site->flags & OP_OPCODE_ENTERS) && op_walk_is_alive(walker, callee, now_ns) ? OP_EDGE_POSSIBLE
+                                                                                            : OP_EDGE_UNSURE;
+    // A call that pushes its callee itself and names no version. Up to 3.13 such a site shows mixed paths (one caller's frame
+    // copied before, the other's callee after it changed) but where the function that was called is the callee's. What lies
+    // outside is copied later than what it calls, and its memory may be another generator's by then: there, a second copy has
+    // to show the same besides.
+    if (!(site->flags & OP_OPCODE_VERSIONED) || site->version == 0 || site->polymorphic) {
+        bool called = op_walk_called_last(walker, caller, callee);
+        if (caller->outside)
+            return called ? OP_EDGE_UNSURE : OP_EDGE_IMPOSSIBLE;
+        return called || walker->runtime->minor > 13 ? judge_function(walker, callee) : OP_EDGE_UNSURE;
     }
     op_edge_verdict verdict = version_verdict(walker, caller, callee, site->version);
     if (verdict != OP_EDGE_UNSURE)
@@ -248,6 +275,12 @@ bool op_walk_confirm(op_walker *walker, const op_walk_thread *thread, size_t fir
     return true;
 }
 
+static bool is_init_shim(const op_walker *walker, const op_frame_view *frame)
+{
+    const op_code_entry *entry = op_codes_entry(walker->codes, frame->code);
+    return entry != NULL && entry->is_shim;
+}
+
 static bool same_as_verified(const op_walk_thread *thread, size_t depth, const op_frame_view *frame,
                              bool saved_stack)
 {
@@ -259,47 +292,9 @@ static bool same_as_verified(const op_walk_thread *thread, size_t depth, const o
            (!saved_stack || frame->stack != OP_STACK_RUNS);
 }
 
-// Whether the caller views[at] and what lies below it stand in the second copy of the newest chunk as in the first: then
-// the caller was there all the time between, and so when its callee was copied.
-static bool stands_again(const op_walker *walker, const op_walk_copy *copy, size_t at)
-{
-    // The callee must be the top frame then, or lie below it: what was left stays in memory as it was.
-    uint64_t top = op_peek_u64(walker->copy + 8), callee = walker->views.items[at - 1].address;
-    if (top < callee || top - callee >= OP_CHUNK_BYTES)
-        return false;
-    size_t last = lowest_confirmed(walker, at);
-    for (size_t i = at; i <= last; i++) {
-        const op_frame_view *seen = &walker->views.items[i];
-        size_t offset = seen->copied_at - (size_t)(copy->chunks - walker->copy);
-        if (seen->outside || offset < copy->again_from ||
-            offset + op_walk_frame_bytes(walker) > copy->again_from + copy->again_bytes)
-            return i > at && !seen->outside && offset >= copy->used_bytes;   // further callers, in an older chunk
-        op_frame_view again;
-        op_walk_view(walker, copy->again + (offset - copy->again_from), seen->address, &again);
-        if (again.previous != seen->previous || again.code_address != seen->code_address ||
-            again.instruction != seen->instruction || again.stack != seen->stack)
-            return false;
-    }
-    return true;
-}
-
-// An edge that one copy does not prove, views[at] calling views[at - 1]. Python functions come and go faster than a second
-// copy follows; what C code calls does not. (On 3.11 no shim lies between, so that a callee that was left still looks
-// like one.)
-static bool prove_edge(op_walker *walker, op_walk_thread *thread, const op_walk_copy *copy, size_t at)
-{
-    const op_frame_view *callee = &walker->views.items[at - 1];
-    if (callee->enters && callee->owner != OP_OWNED_BY_GENERATOR && walker->runtime->minor >= 12) {
-        thread->copy_twice = true;
-        if (copy->again_bytes > 0 && stands_again(walker, copy, at))
-            return true;
-    }
-    return confirm_edge(walker, thread, at);
-}
-
 // Cuts the views at the last live call: afterwards views[*leaf] is the frame that ran. False: not even a root, or
 // frames of two moments.
-bool op_walk_cut(op_walker *walker, op_walk_thread *thread, const op_walk_copy *copy, int64_t now_ns, size_t *leaf)
+bool op_walk_cut(op_walker *walker, op_walk_thread *thread, int64_t now_ns, size_t *leaf)
 {
     op_frame_view *views = walker->views.items;
     size_t count = walker->views.count;
@@ -323,8 +318,12 @@ bool op_walk_cut(op_walker *walker, op_walk_thread *thread, const op_walk_copy *
                     old->function == callee->function && old->enters == callee->enters &&
                     old->owner == callee->owner;
         }
-        op_edge_verdict verdict = known ? OP_EDGE_POSSIBLE : op_walk_judge_edge(walker, caller, callee, now_ns);
-        if (verdict == OP_EDGE_UNSURE && prove_edge(walker, thread, copy, at))
+        op_edge_verdict verdict = OP_EDGE_POSSIBLE;
+        if (!known && at + 1 < count && is_init_shim(walker, caller))
+            verdict = op_walk_judge_init(walker, &views[at + 1], caller, callee, now_ns);
+        else if (!known && !is_init_shim(walker, callee))
+            verdict = op_walk_judge_edge(walker, caller, callee, now_ns);
+        if (verdict == OP_EDGE_UNSURE && confirm_edge(walker, thread, at))
             verdict = OP_EDGE_POSSIBLE;
         if (verdict == OP_EDGE_POSSIBLE && (!known || at <= CALL_DEPTH)) {
             op_edge_verdict call = op_walk_judge_call(walker, caller, callee, now_ns, known);

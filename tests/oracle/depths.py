@@ -76,9 +76,9 @@ def _ran_ns(pid: int) -> int:
     return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0])
 
 
-def stopped_depths(pid: int, stops: int, chance: random.Random) -> Counter[int]:
-    """Counts of fib frames at times that the target's own processor clock spaces at random."""
-    depths: Counter[int] = Counter()
+def stopped_stacks(pid: int, stops: int, chance: random.Random) -> list[list[str]]:
+    """The main thread's functions, leaf first, at times that the target's own processor clock spaces at random."""
+    stacks: list[list[str]] = []
     for _ in range(stops):
         until = _ran_ns(pid) + int(1e9 * chance.expovariate(1 / MEAN_GAP_SECONDS))
         while _ran_ns(pid) < until:
@@ -91,16 +91,15 @@ def stopped_depths(pid: int, stops: int, chance: random.Random) -> Counter[int]:
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGCONT)
-        names = [frame["function"] for frame in told["threads"][0]["frames"]]
-        depths[names.count("fib")] += 1
-    return depths
+        stacks.append([frame["function"].rsplit(".", 1)[-1] for frame in told["threads"][0]["frames"]])
+    return stacks
 
 
 def compare(interpreter: Interpreter, seconds: float, stops: int, rate: int = 10_000) -> Compared:
     chance = random.Random(20)
     with recorder.placed(interpreter, "fib") as (_folder, command), recorder.running(command) as target:
         recording = recorder.attach(target.pid, seconds, rate)
-        truth = stopped_depths(target.pid, stops, chance)
+        truth = Counter(names.count("fib") for names in stopped_stacks(target.pid, stops, chance))
     found: Counter[int] = Counter()
     for stack in recording.stacks:
         if not stack.labels & set(judge.LABELLED):
