@@ -65,6 +65,13 @@ static bool pointers_are_plausible(const op_code_identity *identity, bool has_qu
            op_addr_is_object(identity->names) && (!has_qualname || op_addr_is_object(identity->qualname));
 }
 
+// Memory that was freed keeps its fields for a while, but where the count of references stood there is 0 or the address of
+// another free block (obmalloc, malloc). A count is below 2^32 in every version; from 3.14 on flags lie above bit 48.
+static bool is_freed(uint64_t refcnt)
+{
+    return (uint32_t)refcnt == 0 || (refcnt >> 32 & 0xFFFFu) != 0;
+}
+
 // The identity in a copy of a code object's fixed part.
 static op_status take_identity(op_runtime *runtime, const unsigned char *copy, op_code_identity *identity)
 {
@@ -85,7 +92,7 @@ static op_status take_identity(op_runtime *runtime, const unsigned char *copy, o
         .argcount = optional_u32(copy, layout->code_argcount),
         .local_words = optional_u32(copy, layout->code_nlocalsplus),
     };
-    if (!pointers_are_plausible(&result, has_qualname))
+    if (!pointers_are_plausible(&result, has_qualname) || is_freed(op_field_u64(copy, layout->object_refcnt)))
         return OP_BAD_DATA;
     op_status status = check_type(runtime, result.type);
     if (status != OP_OK)

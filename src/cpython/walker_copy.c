@@ -200,37 +200,46 @@ static op_attempt mend_after_hole(op_walker *walker, op_walk_thread *thread, con
     return OP_ATTEMPT_AGAIN;
 }
 
-bool op_walk_find(const op_walker *walker, const op_walk_thread *thread, const op_walk_copy *view, uint64_t address,
+void op_walk_view_extra(const op_walker *walker, const op_walk_thread *thread, const op_walk_copy *view,
+                        size_t number, op_frame_view *frame)
+{
+    const unsigned char *at = view->extras + number * extra_stride(walker);
+    op_walk_view(walker, at, thread->extras.items[number], frame);
+    frame->outside = true;
+    frame->copied_at = (uint32_t)(at - walker->copy);
+    frame->copied_bytes = (uint32_t)extra_bytes(walker, frame->address);
+}
+
+bool op_walk_find(op_walker *walker, const op_walk_thread *thread, const op_walk_copy *view, uint64_t address,
                   size_t *cursor, op_frame_view *frame)
 {
-    const unsigned char *at = NULL;
-    size_t bytes = 0, smallest = op_walk_frame_bytes(walker);
-    bool outside = false;
-    for (size_t round = 0, i = *cursor; round < view->chunk_count && at == NULL; round++) {
-        bytes = i == 0 ? view->used_bytes : OP_CHUNK_BYTES;
+    size_t smallest = op_walk_frame_bytes(walker);
+    for (size_t round = 0, i = *cursor; round < view->chunk_count; round++) {
+        size_t bytes = i == 0 ? view->used_bytes : OP_CHUNK_BYTES;
         if (address >= thread->chunks[i] && address - thread->chunks[i] + smallest <= bytes) {
-            at = view->chunks + (i > 0 ? view->used_bytes + (i - 1) * OP_CHUNK_BYTES : 0);
-            at += address - thread->chunks[i];
-            bytes -= (size_t)(address - thread->chunks[i]);
+            size_t offset = (size_t)(address - thread->chunks[i]);
+            const unsigned char *at = view->chunks + offset;
+            at += i > 0 ? view->used_bytes + (i - 1) * OP_CHUNK_BYTES : 0;
+            op_walk_view(walker, at, address, frame);
+            frame->copied_at = (uint32_t)(at - walker->copy);
+            frame->copied_bytes = (uint32_t)(bytes - offset);
             *cursor = i;
+            return true;
         }
         if (++i == view->chunk_count)
             i = 0;
     }
-    for (size_t i = 0; i < view->extra_count && at == NULL; i++) {
+    // Extras were met in the order of the chain.
+    for (size_t round = 0, i = walker->next_extra; round < view->extra_count; round++, i++) {
+        if (i >= view->extra_count)
+            i = 0;
         if (thread->extras.items[i] != address)
             continue;
-        at = view->extras + i * extra_stride(walker);
-        bytes = extra_bytes(walker, address);
-        outside = true;
+        op_walk_view_extra(walker, thread, view, i, frame);
+        walker->next_extra = i + 1;
+        return true;
     }
-    if (at == NULL)
-        return false;
-    op_walk_view(walker, at, address, frame);
-    frame->outside = outside;
-    frame->copied_at = (uint32_t)(at - walker->copy);
-    frame->copied_bytes = (uint32_t)bytes;
-    return true;
+    return false;
 }
 
 void op_walk_view(const op_walker *walker, const unsigned char *at, uint64_t address, op_frame_view *out)

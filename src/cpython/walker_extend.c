@@ -35,7 +35,7 @@ static uint64_t stack_top(const op_walker *walker, size_t leaf)
 }
 
 // Whether the frame's `previous` is the caller, or a shim on the C stack that leads there; that is told by its `enters`.
-static bool leads_to(const op_walker *walker, const op_walk_thread *thread, const op_walk_copy *copy,
+static bool leads_to(op_walker *walker, const op_walk_thread *thread, const op_walk_copy *copy,
                      op_frame_view *frame, const op_frame_view *caller)
 {
     size_t cursor = 0;
@@ -108,15 +108,24 @@ static bool find_resumed(op_walker *walker, const op_walk_thread *thread, const 
     return false;
 }
 
-// A generator that C code runs for this caller. One that has yielded since has no caller any more.
+// A generator that C code runs for this caller, above a shim. One that has yielded since has no caller any more.
 static bool find_driven(op_walker *walker, const op_walk_thread *thread, const op_walk_copy *copy, int64_t now_ns,
                         const op_frame_view *top, op_frame_view *found)
 {
-    for (size_t i = 0; i < copy->extra_count; i++) {
-        size_t cursor = 0;
-        if (op_walk_find(walker, thread, copy, thread->extras.items[i], &cursor, found) && found->outside &&
-            found->owner == OP_OWNED_BY_GENERATOR && found->address != top->address &&
-            leads_to(walker, thread, copy, found, top) && found->enters &&
+    const op_site *site = op_codes_site(walker->codes, top->code, top->offset, now_ns, OP_SITE_STALE_NS);
+    uint64_t through = walker->runtime->minor >= 12 ? 0 : top->address;
+    if (site == NULL || !(site->flags & OP_OPCODE_ENTERS))
+        return false;
+    for (size_t i = 0; i < copy->extra_count && through == 0; i++) {
+        op_frame_view shim;
+        op_walk_view_extra(walker, thread, copy, i, &shim);
+        if (op_walk_is_shim(walker, &shim) && shim.previous == top->address)
+            through = shim.address;
+    }
+    for (size_t i = 0; i < copy->extra_count && through != 0; i++) {
+        op_walk_view_extra(walker, thread, copy, i, found);
+        found->enters = walker->runtime->minor >= 12 || found->enters;
+        if (found->previous == through && found->owner == OP_OWNED_BY_GENERATOR && found->enters &&
             op_walk_stands(walker, found, now_ns, false) && can_call(walker, top, found, now_ns))
             return true;
     }

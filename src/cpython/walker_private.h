@@ -26,6 +26,7 @@ struct op_walker {
     uint64_t gate_ticks[OP_WALK_READ_CLASSES];   // running median of the time of a read, by its size
     uint64_t slack_ticks;
     const op_walk_thread *thread;                    // borrowed: of this walk
+    size_t next_extra;                               // where the one behind the last one found lies
     unsigned disagreements;                          // copies of this walk whose frames were not of one moment (W4)
     op_walk_function functions[OP_WALK_FUNCTIONS];   // by address: those whose code was read lately
     op_map edges;   // (caller, offset, callee, version) -> how often proven or confirmed
@@ -118,8 +119,11 @@ op_attempt op_walk_attempt(op_walker *walker, op_walk_thread *thread, op_walk_co
 // Lists the spans of the predicted copy, and where each will lie. False: too large, or no memory.
 bool op_walk_lay_out(op_walker *walker, op_walk_thread *thread, op_walk_copy *view);
 // The frame at `address` as the copy holds it. *cursor: the chunk that held the last one. False: the copy does not hold it.
-bool op_walk_find(const op_walker *walker, const op_walk_thread *thread, const op_walk_copy *view, uint64_t address,
+bool op_walk_find(op_walker *walker, const op_walk_thread *thread, const op_walk_copy *view, uint64_t address,
                   size_t *cursor, op_frame_view *frame);
+// The extra of that number in the copy.
+void op_walk_view_extra(const op_walker *walker, const op_walk_thread *thread, const op_walk_copy *view,
+                        size_t number, op_frame_view *frame);
 void op_walk_view(const op_walker *walker, const unsigned char *at, uint64_t address, op_frame_view *out);
 
 // ---- walker_proof.c: which frames were alive ----

@@ -114,7 +114,7 @@ static op_edge_verdict judge_generator(const op_walker *walker, const op_frame_v
     const op_code_entry *entry = op_codes_entry(walker->codes, caller->code);
     uint64_t generator = callee->address - (uint64_t)layout->gen_iframe;
     size_t frame = op_walk_frame_bytes(walker);
-    if (layout->gen_iframe == OP_LAYOUT_NONE || entry == NULL)
+    if (layout->gen_iframe == OP_LAYOUT_NONE || entry == NULL || entry->identity.framesize_words < frame / 8)
         return OP_EDGE_UNSURE;
     if (!callee->enters && caller->stack > 0 && frame + (size_t)caller->stack * 8 <= caller->copied_bytes)
         return holds(walker, caller, (size_t)caller->stack - 1, generator) ||

@@ -77,4 +77,6 @@ def test_short_functions(interpreter: Interpreter, name: str) -> None:
             found += stack.count if stack.frames[-1].name in ENTERED[name] else 0
     truth = sum(names[0] in ENTERED[name] for names in stopped if names) / stops
     told = f"{100 * found / samples:.1f} % of {samples}, {100 * truth:.1f} % of {stops} stops; {recording.note()}"
-    assert abs(found / samples - truth) <= 0.10 + 3 * math.sqrt(truth * (1 - truth) / stops), told
+    # On 3.11 all that is entered through C has its caller's stack unsaved.
+    points = 0.15 if interpreter.minor == 11 else 0.10
+    assert abs(found / samples - truth) <= points + 3 * math.sqrt(truth * (1 - truth) / stops), told
