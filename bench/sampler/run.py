@@ -5,7 +5,7 @@
     bench/sampler/run.py [--quick] [--only NAME]... [--json FILE] [--python EXE] [--outpace EXE]
 
 NAME: throughput, slowdown, cpu, threads, deep, latency, memory, chains. --quick takes about three minutes and
-resolves little; the full run takes about an hour, and an idle machine of two processors or more.
+resolves little; the full run takes about 45 minutes, and an idle machine of two processors or more.
 """
 
 from __future__ import annotations
