@@ -62,6 +62,8 @@ static int64_t read_signed(const unsigned char *at, const unsigned char *end)
 
 static uint32_t find_in_locations(const unsigned char *table, size_t bytes, int64_t line, int64_t lasti)
 {
+    if (bytes == 0)
+        return 0;   // the table may be NULL
     const unsigned char *at = table, *end = table + bytes;
     int64_t address = 0;
     while (at < end) {

@@ -95,7 +95,7 @@ static bool emit(op_walker *walker, size_t leaf, bool proven, bool truncated)
     walker->frames.count = 0;
     bool ok = proven || op_walk_push(walker, OP_RAW_UNPROVEN, 0, 0);
     for (size_t i = leaf; i < walker->views.count; i++)
-        ok = ok && (op_codes_entry(walker->codes, walker->views.items[i].code)->is_shim ||
+        ok = ok && (op_walk_is_init_shim(walker, &walker->views.items[i]) ||
                     op_walk_push(walker, OP_RAW_CODE, walker->views.items[i].code, walker->views.items[i].offset));
     return ok && (!truncated || op_walk_push(walker, OP_RAW_TRUNCATED, 0, 0));
 }

@@ -34,7 +34,7 @@ typedef struct {
 } op_raw_frame;
 
 typedef struct {
-    uint64_t walks, tries, interrupted, mispredicted, cuts, extended, confirmed, given_up, torn, disagreed;
+    uint64_t walks, tries, interrupted, mispredicted, cuts, extended, confirmed, given_up, torn;
 } op_walk_stats;
 
 // A frame as the copy shows it.

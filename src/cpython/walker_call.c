@@ -66,15 +66,14 @@ op_edge_verdict op_walk_judge_init(op_walker *walker, const op_frame_view *calle
                                    const op_frame_view *init, int64_t now_ns)
 {
     const op_site *site = op_codes_site(walker->codes, caller->code, caller->offset, now_ns, OP_SITE_STALE_NS);
-    size_t frame = op_walk_frame_bytes(walker);
     if (site == NULL || !(site->flags & OP_OPCODE_PUSHES) || !op_walk_is_alive(walker, init, now_ns))
         return OP_EDGE_IMPOSSIBLE;
     // The new object is the first local of both; what the caller passes follows it.
-    if (frame + 8 > shim->copied_bytes || frame + 8 > init->copied_bytes)
+    uint64_t made = op_walk_object(walker, shim, 0), object = op_walk_object(walker, init, 0);
+    if (made == 0 || object == 0)
         return OP_EDGE_UNSURE;
     unsigned rebound = op_codes_rebound(walker->codes, init->code), self = 0;
-    if (!(rebound & 1u) &&
-        object_at(walker->copy + shim->copied_at + frame) != object_at(walker->copy + init->copied_at + frame))
+    if (!(rebound & 1u) && made != object)
         return OP_EDGE_IMPOSSIBLE;
     unsigned differ = differing_arguments(walker, caller, init, 1, &self);
     if (differ == 0 || site->passes == OP_PASSES_UNKNOWN)
@@ -85,12 +84,11 @@ op_edge_verdict op_walk_judge_init(op_walker *walker, const op_frame_view *calle
 op_edge_verdict op_walk_judge_call(op_walker *walker, const op_frame_view *caller, const op_frame_view *callee,
                                    int64_t now_ns, bool known)
 {
-    const op_code_entry *entry = op_codes_entry(walker->codes, callee->code);
     // From 3.14 on a frame that was left has lost its function (_PyFrame_ClearExceptCode).
     if (walker->runtime->minor >= 14 && callee->function == 0)
         return OP_EDGE_IMPOSSIBLE;
-    if (callee->enters || callee->owner != 0 || caller->outside || caller->stack < 0 || entry == NULL ||
-        entry->is_shim)
+    if (callee->enters || callee->owner != 0 || caller->outside || caller->stack < 0 ||
+        op_walk_is_init_shim(walker, callee))
         return OP_EDGE_UNSURE;
     bool called = op_walk_called_last(walker, caller, callee);
     unsigned self = 0, differ = called ? differing_arguments(walker, caller, callee, 0, &self) : 0;

@@ -72,10 +72,9 @@ static size_t find_on_stack(op_walker *walker, const op_walk_thread *thread, con
         frame->owner != 0 || !leads_to(walker, thread, copy, frame, top) ||
         !op_walk_stands(walker, frame, now_ns, false))
         return 0;
-    const op_code_entry *entry = op_codes_entry(walker->codes, frame->code);
-    if (!entry->is_shim)
+    if (!op_walk_is_init_shim(walker, frame))
         return can_call(walker, top, frame, now_ns) ? 1 : 0;
-    address += (uint64_t)entry->identity.framesize_words * 8;
+    address += (uint64_t)op_codes_entry(walker->codes, frame->code)->identity.framesize_words * 8;
     return op_walk_find(walker, thread, copy, address, &cursor, init) && !init->outside && init->owner == 0 &&
                    init->previous == frame->address && op_walk_stands(walker, init, now_ns, false) &&
                    op_walk_judge_init(walker, top, frame, init, now_ns) == OP_EDGE_POSSIBLE
@@ -95,12 +94,10 @@ static bool find_resumed(op_walker *walker, const op_walk_thread *thread, const 
         layout->gen_iframe == OP_LAYOUT_NONE)
         return false;
     for (int32_t below = 1; below <= 2 && below <= top->stack; below++) {
-        size_t at = op_walk_frame_bytes(walker) + (size_t)(top->stack - below) * 8, cursor = 0;
-        if (at + 8 > top->copied_bytes)
-            return false;
-        uint64_t object = op_peek_u64(walker->copy + top->copied_at + at) & ~(uint64_t)3;
+        size_t cursor = 0;
+        uint64_t object = op_walk_object(walker, top, (size_t)(top->stack - below));
         uint64_t address = object + (uint64_t)layout->gen_iframe;
-        if (op_walk_find(walker, thread, copy, address, &cursor, found) && found->outside &&
+        if (object != 0 && op_walk_find(walker, thread, copy, address, &cursor, found) && found->outside &&
             found->owner == OP_OWNED_BY_GENERATOR && (found->previous == 0 || found->previous == top->address) &&
             op_walk_stands(walker, found, now_ns, false))
             return true;

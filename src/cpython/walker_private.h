@@ -114,6 +114,20 @@ static inline bool op_walk_is_shim(const op_walker *walker, const op_frame_view 
     return walker->runtime->minor >= 12 && view->owner >= OP_OWNED_BY_C;
 }
 
+// The frame below an inlined __init__ (3.13 and later), which is no code of the program.
+static inline bool op_walk_is_init_shim(const op_walker *walker, const op_frame_view *view)
+{
+    const op_code_entry *entry = op_codes_entry(walker->codes, view->code);
+    return entry != NULL && entry->is_shim;
+}
+
+// The object at that word behind the head of a frame: its locals first, then its evaluation stack. 0: the copy does not hold it.
+static inline uint64_t op_walk_object(const op_walker *walker, const op_frame_view *view, size_t word)
+{
+    size_t at = op_walk_frame_bytes(walker) + word * 8;
+    return at + 8 <= view->copied_bytes ? op_peek_u64(walker->copy + view->copied_at + at) & ~(uint64_t)3 : 0;
+}
+
 // Takes a copy as predicted and follows the chain through it into walker->views, leaf first.
 op_attempt op_walk_attempt(op_walker *walker, op_walk_thread *thread, op_walk_copy *view);
 // Lists the spans of the predicted copy, and where each will lie. False: too large, or no memory.

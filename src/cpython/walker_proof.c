@@ -71,9 +71,8 @@ static op_edge_verdict version_verdict(op_walker *walker, const op_frame_view *c
 // W4. Whether the frame's function and its code belong together. They may lie in two lines of the cache, copied at two moments.
 static op_edge_verdict judge_function(op_walker *walker, const op_frame_view *callee)
 {
-    const op_code_entry *entry = op_codes_entry(walker->codes, callee->code);
     op_walk_function *known = &walker->functions[(callee->function / 16) % OP_WALK_FUNCTIONS];
-    if (entry == NULL || entry->is_shim || callee->function == 0 ||
+    if (op_walk_is_init_shim(walker, callee) || callee->function == 0 ||
         (known->function == callee->function && known->code_address == callee->code_address))
         return OP_EDGE_POSSIBLE;
     op_addr code;
@@ -87,19 +86,13 @@ static op_edge_verdict judge_function(op_walker *walker, const op_frame_view *ca
     return OP_EDGE_POSSIBLE;
 }
 
-static bool holds(const op_walker *walker, const op_frame_view *caller, size_t word, uint64_t object)
-{
-    size_t at = op_walk_frame_bytes(walker) + word * 8;
-    return at + 8 <= caller->copied_bytes &&
-           (op_peek_u64(walker->copy + caller->copied_at + at) & ~(uint64_t)3) == object;
-}
-
 // Whether that word is a generator that ran lately.
 static bool holds_generator(const op_walker *walker, const op_frame_view *caller, size_t word)
 {
     uint64_t inside = (uint64_t)walker->runtime->layout.gen_iframe;
-    for (size_t i = 0; i < walker->thread->extras.count; i++)
-        if (holds(walker, caller, word, walker->thread->extras.items[i] - inside))
+    uint64_t object = op_walk_object(walker, caller, word);
+    for (size_t i = 0; i < walker->thread->extras.count && object != 0; i++)
+        if (object == walker->thread->extras.items[i] - inside)
             return true;
     return false;
 }
@@ -117,8 +110,8 @@ static op_edge_verdict judge_generator(const op_walker *walker, const op_frame_v
     if (layout->gen_iframe == OP_LAYOUT_NONE || entry == NULL || entry->identity.framesize_words < frame / 8)
         return OP_EDGE_UNSURE;
     if (!callee->enters && caller->stack > 0 && frame + (size_t)caller->stack * 8 <= caller->copied_bytes)
-        return holds(walker, caller, (size_t)caller->stack - 1, generator) ||
-                       (caller->stack > 1 && holds(walker, caller, (size_t)caller->stack - 2, generator))
+        return op_walk_object(walker, caller, (size_t)caller->stack - 1) == generator ||
+                       (caller->stack > 1 && op_walk_object(walker, caller, (size_t)caller->stack - 2) == generator)
                    ? OP_EDGE_POSSIBLE
                    : OP_EDGE_IMPOSSIBLE;
     if (!callee->enters)
@@ -129,7 +122,7 @@ static op_edge_verdict judge_generator(const op_walker *walker, const op_frame_v
     size_t first = site->iterates ? locals : 0, end = site->iterates ? words : locals;
     bool another = false;
     for (size_t i = first; i < end && i - first < SLOTS_MAX; i++) {
-        if (holds(walker, caller, i, generator))
+        if (op_walk_object(walker, caller, i) == generator)
             return another && site->iterates ? OP_EDGE_UNSURE : OP_EDGE_POSSIBLE;
         another = another || holds_generator(walker, caller, i);
     }
@@ -275,12 +268,6 @@ bool op_walk_confirm(op_walker *walker, const op_walk_thread *thread, size_t fir
     return true;
 }
 
-static bool is_init_shim(const op_walker *walker, const op_frame_view *frame)
-{
-    const op_code_entry *entry = op_codes_entry(walker->codes, frame->code);
-    return entry != NULL && entry->is_shim;
-}
-
 static bool same_as_verified(const op_walk_thread *thread, size_t depth, const op_frame_view *frame,
                              bool saved_stack)
 {
@@ -319,9 +306,9 @@ bool op_walk_cut(op_walker *walker, op_walk_thread *thread, int64_t now_ns, size
                     old->owner == callee->owner;
         }
         op_edge_verdict verdict = OP_EDGE_POSSIBLE;
-        if (!known && at + 1 < count && is_init_shim(walker, caller))
+        if (!known && at + 1 < count && op_walk_is_init_shim(walker, caller))
             verdict = op_walk_judge_init(walker, &views[at + 1], caller, callee, now_ns);
-        else if (!known && !is_init_shim(walker, callee))
+        else if (!known && !op_walk_is_init_shim(walker, callee))
             verdict = op_walk_judge_edge(walker, caller, callee, now_ns);
         if (verdict == OP_EDGE_UNSURE && confirm_edge(walker, thread, at))
             verdict = OP_EDGE_POSSIBLE;
@@ -330,7 +317,6 @@ bool op_walk_cut(op_walker *walker, op_walk_thread *thread, int64_t now_ns, size
             verdict = call == OP_EDGE_UNSURE ? verdict : call;
         }
         if (verdict == OP_EDGE_TORN) {
-            walker->stats.disagreed++;
             if (walker->disagreements++ < OP_DISAGREE_TRIES)
                 return false;
             verdict = OP_EDGE_POSSIBLE;

@@ -120,8 +120,10 @@ TAP_TEST(lines_3_15)
 
 TAP_TEST(before_the_first_instruction)
 {
-    for (int minor = 8; minor <= 15; minor++)
+    for (int minor = 8; minor <= 15; minor++) {
         TAP_EQ_UINT(op_line_table_find(minor, NULL, 0, 7, -1), 7);
+        TAP_EQ_UINT(op_line_table_find(minor, NULL, 0, 7, 0), minor >= 10 ? 0 : 7);   // no table at all
+    }
 }
 
 TAP_TEST(a_cut_table)
