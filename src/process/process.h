@@ -42,6 +42,8 @@ void op_thread_clock_close(op_thread_clock *clock);
 // and its time slices (field 3), which stands still while it neither runs nor is woken. PROCESS_GONE: the thread
 // ended.
 op_status op_thread_clock_read(op_thread_clock *clock, uint64_t *run_ns, uint64_t *slices) OP_MUST_CHECK;
+// The same of all threads of a process together, ended ones too: brought up to date when theirs are.
+op_status op_process_clock_read(pid_t pid, uint64_t *run_ns) OP_MUST_CHECK;
 // 'R', 'S', 'D', ... PROCESS_GONE: the thread ended.
 op_status op_thread_clock_state(op_thread_clock *clock, char *state) OP_MUST_CHECK;
 

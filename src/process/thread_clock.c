@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 #include "process/proc_file.h"
 
@@ -71,6 +72,18 @@ op_status op_thread_clock_read(op_thread_clock *clock, uint64_t *run_ns, uint64_
         return OP_BAD_DATA;
     *run_ns = run;
     *slices = count;
+    return OP_OK;
+}
+
+// clock_getcpuclockid(3); the kernel adds up what schedstat shows (thread_group_cputime).
+op_status op_process_clock_read(pid_t pid, uint64_t *run_ns)
+{
+    clockid_t id;
+    struct timespec time;
+    int error = clock_getcpuclockid(pid, &id);
+    if (error != 0 || clock_gettime(id, &time) != 0)
+        return op_proc_status(error != 0 ? error : errno);
+    *run_ns = (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
     return OP_OK;
 }
 

@@ -10,7 +10,14 @@
 #define MS INT64_C(1000000)
 #define LOOK_INTERVAL_NS (400 * US)   // GIL, collector and kernel states are looked at no more often
 #define BACKOFF_MIN_NS (1 * MS)
-#define BACKOFF_MAX_NS (20 * MS)   // an idle thread that wakes is noticed at most so late
+// An idle thread that wakes is noticed at most so late as these two together.
+#define BACKOFF_MAX_NS (15 * MS)
+#define ASK_INTERVAL_NS (5 * MS)
+
+enum {
+    ASK_MIN_IDLE = 8,   // fewer are looked at one by one
+    ASK_TRIES = 3,      // while ticks of the kernel fall in between
+};
 
 static op_status add_pending(op_target *target, uint32_t index, uint32_t node, op_thread_state state,
                              int64_t now_ns, uint64_t weight_ns)
@@ -166,7 +173,7 @@ static void look_at_thread(op_target *target, op_target_thread *thread, int64_t 
         thread->backoff_ns = 0;
         return;
     }
-    if (thread->idle && now_ns - thread->looked_ns < thread->backoff_ns)
+    if (thread->idle && (now_ns - thread->looked_ns < thread->backoff_ns || thread->looked_ns >= target->woke_ns))
         return;
     thread->looked_ns = now_ns;
     uint64_t run_ns = thread->run_ns, slices = thread->slices;
@@ -196,30 +203,113 @@ static void look_at_thread(op_target *target, op_target_thread *thread, int64_t 
     }
 }
 
-static void look(op_target *target, int64_t now_ns)
+static bool run_time_of_active(op_target *target, uint64_t *run_ns)
 {
+    uint64_t thread_ns = 0, slices;
+    *run_ns = 0;
+    for (size_t i = 0; i < target->active.count; i++) {
+        if (op_thread_clock_read(&target->threads.items[target->active.items[i]]->clock, &thread_ns, &slices) !=
+            OP_OK)
+            return false;
+        *run_ns += thread_ns;
+    }
+    return true;
+}
+
+// Whether an idle thread may have run since the last question. The process is asked, in place of each of them: where it
+// has run no longer than its active threads, none did.
+static bool idle_may_have_run(op_target *target)
+{
+    uint64_t before_ns, process_ns, after_ns;
+    for (int i = 0; i < ASK_TRIES; i++) {
+        if (!run_time_of_active(target, &before_ns) || op_process_clock_read(target->pid, &process_ns) != OP_OK ||
+            !run_time_of_active(target, &after_ns))
+            return true;
+        if (before_ns != after_ns)
+            continue;   // brought up to date in between
+        uint64_t others_ns = process_ns - after_ns - target->idle_run_ns;
+        bool moved = others_ns != target->others_ns;
+        target->others_ns = others_ns;
+        return moved;
+    }
+    return true;
+}
+
+// Looks at all threads, and lists the active ones anew.
+static bool look_at_all(op_target *target, int64_t now_ns)
+{
+    target->active.count = 0;
+    target->idle_run_ns = 0;
+    for (size_t i = 0; i < target->threads.count; i++) {
+        op_target_thread *thread = target->threads.items[i];
+        look_at_thread(target, thread, now_ns);
+        uint32_t *slot = thread->idle ? NULL : OP_VECTOR_PUSH(&target->active);
+        if (slot != NULL)
+            *slot = (uint32_t)i;
+        else if (thread->idle)
+            target->idle_run_ns += thread->run_ns;
+        else
+            return false;
+    }
+    return true;
+}
+
+static void look_at_active(op_target *target, int64_t now_ns)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < target->active.count; i++) {
+        op_target_thread *thread = target->threads.items[target->active.items[i]];
+        look_at_thread(target, thread, now_ns);
+        if (thread->idle)
+            target->idle_run_ns += thread->run_ns;
+        else
+            target->active.items[kept++] = target->active.items[i];
+    }
+    target->active.count = kept;
+}
+
+static bool holder_is_active(const op_target *target)
+{
+    bool found = target->glance.holder.value == 0;
+    for (size_t i = 0; i < target->active.count && !found; i++)
+        found = target->threads.items[target->active.items[i]]->walk.thread.state.value ==
+                target->glance.holder.value;
+    return found;
+}
+
+static op_status look(op_target *target, int64_t now_ns)
+{
+    size_t active = target->active.count, idle = target->threads.count - active;
     target->look_ns = now_ns;
     if (op_glance_read(&target->runtime, target->runtime.interpreter, &target->glance) != OP_OK)
         target->glance.holder.value = 0;
-    for (size_t i = 0; i < target->threads.count; i++)
-        look_at_thread(target, target->threads.items[i], now_ns);
+    if (target->relisted || idle < ASK_MIN_IDLE || idle < active) {
+        target->woke_ns = now_ns;
+    } else if (now_ns - target->asked_ns >= ASK_INTERVAL_NS) {
+        target->asked_ns = now_ns;
+        if (idle_may_have_run(target))
+            target->woke_ns = now_ns;
+    }
+    target->relisted = false;
+    // Until all idle threads were looked at since.
+    if (now_ns - target->woke_ns <= BACKOFF_MAX_NS || !holder_is_active(target))
+        return look_at_all(target, now_ns) ? OP_OK : OP_NO_MEMORY;
+    look_at_active(target, now_ns);
+    return OP_OK;
 }
 
 op_status op_target_sample(op_target *target, int64_t now_ns, uint64_t tick_ns)
 {
+    op_status status = OP_OK;
     if (!target->attached)
         return OP_OK;
-    if (now_ns - target->look_ns >= LOOK_INTERVAL_NS)
-        look(target, now_ns);
-    for (size_t i = 0; i < target->threads.count; i++) {
-        op_target_thread *thread = target->threads.items[i];
-        op_status status = OP_OK;
-        if (!thread->idle)
-            status = sample_thread(target, (uint32_t)i, now_ns, tick_ns);
-        else if (target->options->include_idle)
+    if (target->relisted || now_ns - target->look_ns >= LOOK_INTERVAL_NS)
+        status = look(target, now_ns);
+    for (size_t i = 0; i < target->active.count && status == OP_OK; i++)
+        if (!target->threads.items[target->active.items[i]]->idle)
+            status = sample_thread(target, target->active.items[i], now_ns, tick_ns);
+    for (size_t i = 0; i < target->threads.count && target->options->include_idle && status == OP_OK; i++)
+        if (target->threads.items[i]->idle)
             status = sample_idle(target, (uint32_t)i, now_ns, tick_ns);
-        if (status != OP_OK)
-            return status;
-    }
-    return OP_OK;
+    return status;
 }

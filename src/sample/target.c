@@ -46,7 +46,7 @@ static void detach(op_target *target)
 {
     for (size_t i = 0; i < target->threads.count; i++)
         free_thread(target->threads.items[i]);
-    target->threads.count = 0;
+    target->threads.count = target->active.count = 0;
     if (!target->attached)
         return;
     op_walker_free(target->walker);
@@ -62,6 +62,7 @@ void op_target_free(op_target *target)
         return;
     detach(target);
     OP_VECTOR_FINI(&target->threads);
+    OP_VECTOR_FINI(&target->active);
     OP_VECTOR_FINI(&target->pending);
     op_free(target);
 }
@@ -249,6 +250,9 @@ static op_status list_threads(op_target *target, int64_t now_ns)
                 free_thread(thread);
         }
         target->threads.count = kept;
+        target->active.count = 0;
+        target->relisted = true;
+        target->name_ns = 0;
     } else if (status != OP_NO_MEMORY) {
         target->gone = status == OP_PROCESS_GONE && !op_process_is_alive(target->pid);
         status = OP_OK;   // else the list was torn, or the program has exec'ed: try again
@@ -256,6 +260,29 @@ static op_status list_threads(op_target *target, int64_t now_ns)
     }
     op_free(found);
     target->list_cost_ns = op_clock_monotonic_ns() - begin_ns;
+    return status;
+}
+
+static int64_t next_naming_ns(const op_target_thread *thread)
+{
+    if (thread->tries_named >= NAME_TRIES)
+        return INT64_MAX;
+    // A new thread has its name only once it has run, so for a while it is looked for again and again.
+    return thread->named_ns + (thread->tries_named == 0 ? 0 : thread->named ? NAME_AGAIN_NS : NAME_RETRY_NS);
+}
+
+static op_status name_threads(op_target *target, int64_t now_ns)
+{
+    int named = 0;
+    op_status status = OP_OK;
+    target->name_ns = INT64_MAX;
+    for (size_t i = 0; i < target->threads.count && status == OP_OK; i++) {
+        op_target_thread *thread = target->threads.items[i];
+        if (now_ns >= next_naming_ns(thread) && named++ < NAMES_AT_ONCE)
+            status = name_thread(target, thread, now_ns);
+        if (next_naming_ns(thread) < target->name_ns)
+            target->name_ns = next_naming_ns(thread);
+    }
     return status;
 }
 
@@ -271,18 +298,9 @@ op_status op_target_tend(op_target *target, int64_t now_ns)
         if (status != OP_OK)
             return status;
     }
-    int named = 0;
-    for (size_t i = 0; i < target->threads.count && named < NAMES_AT_ONCE; i++) {
-        op_target_thread *thread = target->threads.items[i];
-        // A new thread has its name only once it has run, so for a while it is looked for again and again.
-        int64_t wait_ns = thread->tries_named == 0 ? 0 : thread->named ? NAME_AGAIN_NS : NAME_RETRY_NS;
-        if (thread->tries_named < NAME_TRIES && now_ns - thread->named_ns >= wait_ns) {
-            op_status status = name_thread(target, thread, now_ns);
-            named++;
-            if (status != OP_OK)
-                return status;
-        }
-    }
+    op_status named = now_ns >= target->name_ns ? name_threads(target, now_ns) : OP_OK;
+    if (named != OP_OK)
+        return named;
     if (target->found_failing_ns != 0 && now_ns - target->found_failing_ns > FAILING_MAX_NS) {
         op_status status = op_target_commit(target, now_ns);
         if (!op_process_is_alive(target->pid) || op_process_start_ticks(target->pid) != target->start_ticks)

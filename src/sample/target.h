@@ -66,6 +66,13 @@ typedef struct {
     int64_t found_failing_ns;         // since when no walk succeeds: an exec, or the end
     int64_t list_ns, list_cost_ns;    // last listing of threads, and what it took
     int64_t look_ns;                  // last look at GIL, collector and states
+    OP_VECTOR(uint32_t) active;       // indices of threads that were not idle at the last look
+    bool relisted;                    // threads came or went since, so that these are not true
+    int64_t asked_ns;                 // last time the process was asked whether an idle thread ran
+    int64_t woke_ns;                  // last time that one may have
+    uint64_t idle_run_ns;             // run time of all idle threads at their last look
+    uint64_t others_ns;               // what the process had run besides when it was asked
+    int64_t name_ns;                  // next time that a thread may tell its name
     uint64_t threads_head;            // when threads were listed last
     op_glance glance;
 } op_target;

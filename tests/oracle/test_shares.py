@@ -40,6 +40,14 @@ def test_burners(interpreter: Interpreter, mode: str) -> None:
         assert abs(found - truth) <= POINTS + 3 * deviation, f"{name}: {100 * found:.1f} % of {samples}; {recording.note()}"
 
 
+def test_threads_that_wake(interpreter: Interpreter) -> None:
+    """An idle thread that wakes is noticed up to 20 ms late, so two thirds and more of its 60 ms are there."""
+    recording = recorder.attached(interpreter, "wakers", 2.0, 1000)
+    for name in ("with_gil", "without_gil"):
+        found = recording.own_ns(name) / 1e9
+        assert 0.6 - recording.waited <= found <= 1.1, f"{name}: {found:.2f} of 1.0 s; {recording.note()}"
+
+
 def test_fib_depths(interpreter: Interpreter) -> None:
     """A light form of depths.py: few stops, so the bound is wide; it finds a gross bias only."""
     if interpreter.minor < 11:

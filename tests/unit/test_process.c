@@ -249,11 +249,16 @@ TAP_TEST(a_thread_clock)
     nap(30);
     TAP_EQ_INT(op_thread_clock_read(&clock, &second, &slices), OP_OK);
     TAP_EQ_UINT(second, first);
+    // The process is its only thread.
+    uint64_t process = 0;
+    TAP_EQ_INT(op_process_clock_read(pid, &process), OP_OK);
+    TAP_EQ_UINT(process, first);
     wait_for_zombie(pid);
     TAP_EQ_INT(op_thread_clock_state(&clock, &state), OP_PROCESS_GONE);
     waitpid(pid, NULL, 0);
     TAP_EQ_INT(op_thread_clock_read(&clock, &first, &slices), OP_PROCESS_GONE);
     TAP_EQ_INT(op_thread_clock_state(&clock, &state), OP_PROCESS_GONE);
+    TAP_EQ_INT(op_process_clock_read(pid, &process), OP_PROCESS_GONE);
     op_thread_clock_close(&clock);
     op_thread_clock_close(&clock);
     TAP_EQ_INT(op_thread_clock_open(&clock, pid, pid), OP_PROCESS_GONE);
