@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -160,6 +161,8 @@ def main() -> int:
     if unknown := set(options.suites) - set(SUITES):
         parser.error(f"no suite {' '.join(sorted(unknown))}")
     build = options.build.resolve()
+    # A shell starts what it puts in the background with Ctrl-C ignored, and tests would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
     environment = dict(os.environ)
     environment["OUTPACE_EXECUTABLE"] = str(build / "outpace")

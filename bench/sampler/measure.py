@@ -34,6 +34,7 @@ class Scale:
     work: float         # seconds of fixed work
     rounds: int         # targets a slowdown is measured on
     pairs: int          # pairs of with and without, a target
+    turns: int          # short turns of a tool that is stopped and let go
     starts: int         # starts of a command
     attaches: int
     memory: float       # seconds of the memory run
@@ -48,8 +49,8 @@ class Scale:
         return f"{self.repeats} recordings of {self.spin:g} s" if self.repeats > 1 else f"one recording of {self.spin:g} s"
 
 
-FULL = Scale(spin=5, repeats=3, work=1.0, rounds=4, pairs=6, starts=50, attaches=15, memory=60, together=False)
-QUICK = Scale(spin=0.8, repeats=1, work=0.2, rounds=1, pairs=2, starts=10, attaches=3, memory=10, together=True)
+FULL = Scale(spin=5, repeats=3, work=1.0, rounds=4, pairs=6, turns=100, starts=50, attaches=15, memory=60, together=False)
+QUICK = Scale(spin=0.8, repeats=1, work=0.2, rounds=1, pairs=2, turns=10, starts=10, attaches=3, memory=10, together=True)
 
 
 @dataclass

@@ -4,7 +4,7 @@
 
     bench/sampler/run.py [--quick] [--only NAME]... [--json FILE] [--python EXE] [--outpace EXE]
 
-NAME: throughput, slowdown, cpu, threads, deep, latency, memory, chains. --quick takes about three minutes and
+NAME: throughput, slowdown, turns, cpu, threads, deep, latency, memory, chains. --quick takes about three minutes and
 resolves little; the full run takes about 45 minutes, and an idle machine of two processors or more.
 """
 
@@ -30,10 +30,12 @@ from machine import ROOT, TOOL_CPU, describe, interpreter_315, main_interpreter 
 from measure import FULL, QUICK, Bench, Runner, chains, cpu, deep, memory, slowdown, threads, throughput  # noqa: E402
 from profilers import Outpace, find_peers  # noqa: E402
 from table import Figure, Lane, losses, markdown  # noqa: E402
+from turns import turns  # noqa: E402
 
 GROUPS = {
     "throughput": throughput,
     "slowdown": slowdown,
+    "turns": turns,
     "cpu": cpu,
     "threads": threads,
     "deep": deep,

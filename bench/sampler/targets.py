@@ -50,6 +50,12 @@ class Target:
                 return max(1, round(units * seconds / elapsed))
             units *= 2
 
+    def stack(self) -> tuple[int, int]:
+        """Where its deepest stack lies in its memory: address and bytes. For the workload fib, from Python 3.11 on."""
+        self.say("stack")
+        start, size = self.answer().split()
+        return int(start), int(size)
+
     def spin(self, seconds: float) -> None:
         """Begins; `answer` waits for its end."""
         self.say(f"spin {seconds}")

@@ -8,6 +8,7 @@ behind when the runner goes away:
 
     work N       does N units; answers the elapsed nanoseconds
     spin S       does units for S seconds; answers how many
+    stack        address and size of its stack at the deepest place of fib, in bytes (from Python 3.11 on)
     ticks        runs through the ticks; answers the clock at which they began, before the first
 """
 
@@ -31,6 +32,37 @@ def fib(n):
 
 def fib_unit():
     fib(16)
+
+
+class StackOfFib:
+    """Frames like those of fib tell where they lie: PyFrameObject names its frame behind its header and f_back."""
+
+    def __init__(self):
+        import ctypes
+
+        self.word = ctypes.c_size_t.from_address
+        self.addresses = []
+
+    def address(self, frame):
+        return self.word(id(frame) + 3 * 8).value
+
+    def note(self, n):
+        self.addresses.append(self.address(sys._getframe(1)))
+        return n
+
+    def probe(self, n):
+        def like_fib(n):
+            return self.note(n) if n < 2 else like_fib(n - 1) + like_fib(n - 2)
+
+        return like_fib(n)
+
+    def __call__(self):
+        self.probe(16)
+        root = sys._getframe()
+        while root.f_back is not None:
+            root = root.f_back
+        start = self.address(root) & ~63
+        return start, max(self.addresses) + 128 - start
 
 
 # Two chains that never meet: a stack that holds frames of both, or skips one, cannot have existed.
@@ -180,6 +212,8 @@ def main():
             print(work(unit, int(argument)), flush=True)
         elif verb == "spin":
             print(spin(unit, float(argument)), flush=True)
+        elif verb == "stack":
+            print(*StackOfFib()(), flush=True)
         elif verb == "ticks":
             unit.run()
 

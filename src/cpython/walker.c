@@ -14,29 +14,11 @@
 enum {
     DISCOVER_TRIES = 6,   // reads that may learn new addresses before frames read apart are accepted
     MOVING_CHUNKS = 3,    // newest ones that a recursion may enter and leave while it is copied
-    TORN_TRIES = 3,       // chains that lead nowhere before the stack is climbed from its root instead
+    TORN_TRIES = 3,       // copies that were too small before the stack is climbed from its root as far as they go
 };
 
-// Whether the chain of shims below `frame` ends at `caller`: a callee that was entered through C.
-static bool shims_lead_to(op_walker *walker, uint64_t address, uint64_t caller)
-{
-    unsigned char apart[512];
-    for (int steps = 0; steps < 4 && address != caller; steps++) {
-        op_frame_view shim;
-        if (op_walk_frame_bytes(walker) > sizeof apart || (address & 7) != 0 ||
-            op_memory_read(walker->runtime->memory, (op_addr){address}, apart, op_walk_frame_bytes(walker)) !=
-                OP_OK)
-            return false;
-        op_walk_view(walker, apart, address, &shim);
-        if (!op_walk_is_shim(walker, &shim))
-            return false;
-        address = shim.previous;
-    }
-    return address == caller;
-}
-
-// For a target that never holds still long enough for its chain to be followed from the top: climbs the data stack of
-// the last copy from its root, frame by frame, as far as each can have called the next. Views become leaf first.
+// For a chain that was cut off while it was copied: climbs the data stack of the copy from its root, frame by frame, as far
+// as each can have called the next. Views become leaf first.
 static bool climb(op_walker *walker, op_walk_thread *thread, const op_walk_copy *view, int64_t now_ns)
 {
     const op_layout *layout = &walker->runtime->layout;
@@ -54,12 +36,10 @@ static bool climb(op_walker *walker, op_walk_thread *thread, const op_walk_copy 
                 break;
             if (walker->views.count > 0) {
                 const op_frame_view *caller = &walker->views.items[walker->views.count - 1];
-                if (frame.previous != caller->address) {
-                    if (!shims_lead_to(walker, frame.previous, caller->address))
-                        break;
-                    frame.enters = true;
-                }
-                if (op_walk_judge_edge(walker, caller, &frame, now_ns) != OP_EDGE_POSSIBLE)
+                if (!op_walk_leads_to(walker, thread, &frame, caller))
+                    break;
+                op_edge_verdict verdict = op_walk_judge_edge(walker, caller, &frame, now_ns);
+                if (verdict != OP_EDGE_POSSIBLE && verdict != OP_EDGE_UNSURE)
                     break;
             }
             op_frame_view *slot = OP_VECTOR_PUSH(&walker->views);
@@ -84,8 +64,16 @@ static bool remember(op_walker *walker, op_walk_thread *thread, size_t leaf)
         if (!op_vector_grow((void **)(void *)&thread->verified.items, &thread->verified.capacity,
                             thread->verified.capacity, sizeof *thread->verified.items))
             return false;
-    for (size_t i = 0; i < depth; i++)
-        thread->verified.items[i] = walker->views.items[walker->views.count - 1 - i];
+    for (size_t i = 0; i < depth; i++) {
+        const op_frame_view *view = &walker->views.items[walker->views.count - 1 - i];
+        thread->verified.items[i] = *view;
+        if (i == 0 || !view->enters || view->previous == 0 || walker->runtime->minor < 12)
+            continue;
+        if (thread->shims_low == 0 || view->previous < thread->shims_low)
+            thread->shims_low = view->previous;
+        if (view->previous > thread->shims_high)
+            thread->shims_high = view->previous;
+    }
     thread->verified.count = depth;
     return true;
 }
@@ -152,9 +140,11 @@ static op_status walk_chunks(op_walker *walker, op_walk_thread *thread, int64_t 
             continue;
         }
         size_t leaf = 0;
-        if ((result == OP_ATTEMPT_TORN || result == OP_ATTEMPT_AGAIN) && view.fits && ++torn >= TORN_TRIES &&
-            climb(walker, thread, &view, now_ns))
-            return remember(walker, thread, 0) && emit(walker, 0, true, false) ? OP_OK : OP_NO_MEMORY;
+        if (view.fits && (result == OP_ATTEMPT_TORN || (result == OP_ATTEMPT_AGAIN && ++torn >= TORN_TRIES)) &&
+            climb(walker, thread, &view, now_ns)) {
+            result = OP_ATTEMPT_DONE;
+            view.patched = false;
+        }
         if (result == OP_ATTEMPT_AGAIN) {
             walker->stats.mispredicted++;
             continue;

@@ -17,6 +17,7 @@ enum {
     OP_WALK_MAX_CHUNKS = 2048,   // of one thread's data stack
     OP_WALK_MAX_EXTRAS = 2048,   // frames outside the data stack: generators, shims on the C stack
     OP_WALK_MAX_TRIES = 24,
+    OP_WALK_CFRAMES = 8,   // C code that calls Python makes a new one, at an address that comes again
     OP_WALK_MAX_COPY_BYTES = 32 << 20,
 };
 
@@ -57,10 +58,12 @@ typedef struct {
 typedef struct {
     op_python_thread thread;
     uint64_t cframe;                       // 3.11, 3.12
+    uint64_t cframes[OP_WALK_CFRAMES];     // those seen lately, this one first; 0 ends
     uint64_t chunks[OP_WALK_MAX_CHUNKS];   // newest first
     size_t chunk_count;
     size_t used_bytes;                   // of the newest chunk, predicted
     OP_VECTOR(uint64_t) extras;          // frames outside
+    uint64_t shims_low, shims_high;      // 3.12+: between these lie the shims that proven frames stood on
     OP_VECTOR(op_frame_view) verified;   // root first: edges proven by the last walk
 } op_walk_thread;
 

@@ -49,17 +49,17 @@ bool op_walk_lay_out(op_walker *walker, op_walk_thread *thread, op_walk_copy *vi
     size_t chunk_bytes = view->chunk_count == 0 ? 0 : view->used_bytes + (view->chunk_count - 1) * OP_CHUNK_BYTES;
     if (view->head_bytes > sizeof walker->head ||
         !op_walk_reserve(&walker->copy, &walker->copy_bytes,
-                         16 + LINE_BYTES + chunk_bytes + view->extra_count * extra_stride(walker)))
+                         OP_WALK_CFRAMES * 8 + LINE_BYTES + chunk_bytes + view->extra_count * extra_stride(walker)))
         return false;
-    view->cframe = walker->copy;
-    view->chunks = (unsigned char *)(((uintptr_t)walker->copy + 16 + LINE_BYTES - 1) &
+    view->cframes = walker->copy;
+    view->chunks = (unsigned char *)(((uintptr_t)walker->copy + OP_WALK_CFRAMES * 8 + LINE_BYTES - 1) &
                                      ~(uintptr_t)(LINE_BYTES - 1));
     view->extras = view->chunks + chunk_bytes;
     walker->spans.count = 0;
     bool ok = op_walk_add_span(walker, thread->thread.state.value, walker->head, view->head_bytes);
-    if (thread->cframe != 0)
-        ok = ok &&
-             op_walk_add_span(walker, thread->cframe + (uint64_t)layout->cframe_current_frame, walker->copy, 8);
+    for (size_t i = 0; i < OP_WALK_CFRAMES && thread->cframes[i] != 0; i++)
+        ok = ok && op_walk_add_span(walker, thread->cframes[i] + (uint64_t)layout->cframe_current_frame,
+                                    walker->copy + i * 8, 8);
     unsigned char *to = walker->copy + (view->chunks - walker->copy);
     for (size_t i = 0; i < view->chunk_count; i++) {
         size_t bytes = i == 0 ? view->used_bytes : OP_CHUNK_BYTES;
@@ -126,6 +126,21 @@ static bool drop_chunks(op_walk_thread *thread, op_walk_copy *view, uint64_t chu
     return true;
 }
 
+// The top frame as the thread's cframe names it. False: that was not predicted, and is for the next copy.
+static bool top_of_cframe(op_walk_thread *thread, const op_walk_copy *view, uint64_t *current)
+{
+    size_t found = 0;
+    while (found < OP_WALK_CFRAMES && thread->cframes[found] != 0 && thread->cframes[found] != thread->cframe)
+        found++;
+    bool predicted = found < OP_WALK_CFRAMES && thread->cframes[found] != 0;
+    if (predicted)
+        *current = op_peek_u64(view->cframes + found * 8);
+    size_t moved = found < OP_WALK_CFRAMES ? found : OP_WALK_CFRAMES - 1;
+    memmove(thread->cframes + 1, thread->cframes, moved * sizeof *thread->cframes);
+    thread->cframes[0] = thread->cframe;
+    return predicted;
+}
+
 // Whether the predicted chunks are those of the copy; mends the prediction where not.
 static bool chunks_fit(op_walker *walker, op_walk_thread *thread, op_walk_copy *view, uint64_t *current)
 {
@@ -134,10 +149,8 @@ static bool chunks_fit(op_walker *walker, op_walk_thread *thread, op_walk_copy *
     uint64_t top = op_peek_u64(walker->head + layout->thread_datastack_top);
     bool fits = true;
     if (layout->thread_cframe != OP_LAYOUT_NONE) {
-        uint64_t cframe = op_peek_u64(walker->head + layout->thread_cframe);
-        fits = cframe == 0 || cframe == thread->cframe;
-        thread->cframe = cframe;
-        *current = cframe == 0 ? 0 : op_peek_u64(view->cframe);
+        thread->cframe = op_peek_u64(walker->head + layout->thread_cframe);
+        fits = thread->cframe == 0 || top_of_cframe(thread, view, current);
     } else {
         *current = op_peek_u64(walker->head + layout->thread_current_frame);
     }
@@ -190,6 +203,8 @@ static op_attempt mend_after_hole(op_walker *walker, op_walk_thread *thread, con
     thread->extras.count = 0;
     thread->cframe = layout->thread_cframe != OP_LAYOUT_NONE ? op_peek_u64(walker->head + layout->thread_cframe)
                                                              : 0;
+    memset(thread->cframes, 0, sizeof thread->cframes);
+    thread->cframes[0] = thread->cframe;
     if (chunk != 0 && thread->chunk_count > 0 && chunk == thread->chunks[0])
         thread->chunk_count = 0;   // the newest is there: an older one was not, which cannot be; learn all anew
     if (chunk != 0)
@@ -271,6 +286,20 @@ static bool may_lie_outside(const op_walker *walker, const op_walk_thread *threa
         if (frame->address > thread->chunks[i] && frame->address - thread->chunks[i] < CHUNK_MAX_BYTES)
             return true;
     return false;
+}
+
+bool op_walk_leads_to(const op_walker *walker, const op_walk_thread *thread, op_frame_view *frame,
+                      const op_frame_view *caller)
+{
+    if (frame->previous == caller->address)
+        return true;
+    // What the copy holds of the shim is not asked: it is copied last, and by then another may be in its place. Up to 3.13 a
+    // frame that has not begun may still have the `previous` of the one that lay there before.
+    bool begun = walker->runtime->minor >= 14 || frame->stack == OP_STACK_RUNS || frame->offset > 0;
+    if (!begun || frame->previous < thread->shims_low || frame->previous > thread->shims_high)
+        return false;
+    frame->enters = true;
+    return true;
 }
 
 // Follows the chain through the copy. Frames that it does not hold are read apart and predicted for the next attempt.

@@ -34,21 +34,6 @@ static uint64_t stack_top(const op_walker *walker, size_t leaf)
     return 0;
 }
 
-// Whether the frame's `previous` is the caller, or a shim on the C stack that leads there; that is told by its `enters`.
-static bool leads_to(op_walker *walker, const op_walk_thread *thread, const op_walk_copy *copy,
-                     op_frame_view *frame, const op_frame_view *caller)
-{
-    size_t cursor = 0;
-    op_frame_view shim;
-    if (frame->previous == caller->address)
-        return true;
-    if (!op_walk_find(walker, thread, copy, frame->previous, &cursor, &shim) || !shim.outside ||
-        !op_walk_is_shim(walker, &shim) || shim.previous != caller->address)
-        return false;
-    frame->enters = true;
-    return true;
-}
-
 static bool can_call(op_walker *walker, const op_frame_view *caller, const op_frame_view *callee, int64_t now_ns)
 {
     if (op_walk_judge_edge(walker, caller, callee, now_ns) != OP_EDGE_POSSIBLE)
@@ -69,8 +54,8 @@ static size_t find_on_stack(op_walker *walker, const op_walk_thread *thread, con
     size_t cursor = 0;
     op_frame_view *frame = &found[0], *init = &found[1];
     if (address == 0 || !op_walk_find(walker, thread, copy, address, &cursor, frame) || frame->outside ||
-        frame->owner != 0 || !leads_to(walker, thread, copy, frame, top) ||
-        !op_walk_stands(walker, frame, now_ns, false))
+        frame->owner != 0 || !op_walk_stands(walker, frame, now_ns, false) ||
+        !op_walk_leads_to(walker, thread, frame, top))
         return 0;
     if (!op_walk_is_init_shim(walker, frame))
         return can_call(walker, top, frame, now_ns) ? 1 : 0;

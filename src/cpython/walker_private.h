@@ -80,11 +80,11 @@ typedef enum {
     OP_ATTEMPT_LOST           // this is no longer the thread
 } op_attempt;
 
-// One attempt's copy: where each part lies in walker->copy. Its first 16 bytes: the top frame as the cframe names it
+// One attempt's copy: where each part lies in walker->copy. Its first words: the top frame as each of the
 // (3.11, 3.12), and the top frame behind the second copy.
 typedef struct {
     size_t head_bytes;
-    const unsigned char *cframe;
+    const unsigned char *cframes;
     const unsigned char *chunks;   // newest first, the newest with used_bytes, the others OP_CHUNK_BYTES each
     const unsigned char *extras;   // op_walk_extra_stride() bytes each
     size_t chunk_count, extra_count, used_bytes;
@@ -135,6 +135,10 @@ bool op_walk_lay_out(op_walker *walker, op_walk_thread *thread, op_walk_copy *vi
 // The frame at `address` as the copy holds it. *cursor: the chunk that held the last one. False: the copy does not hold it.
 bool op_walk_find(op_walker *walker, const op_walk_thread *thread, const op_walk_copy *view, uint64_t address,
                   size_t *cursor, op_frame_view *frame);
+// For a frame right above the caller on the data stack, whose offset is known: whether its `previous` is the caller, or a shim
+// on the C stack, which sets its `enters`. That it was called through C is proven by where it lies, and by its being alive.
+bool op_walk_leads_to(const op_walker *walker, const op_walk_thread *thread, op_frame_view *frame,
+                      const op_frame_view *caller);
 // The extra of that number in the copy.
 void op_walk_view_extra(const op_walker *walker, const op_walk_thread *thread, const op_walk_copy *view,
                         size_t number, op_frame_view *frame);

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: MIT
+"""The slowdown of a target in short turns, and how much of it is the copy of its stack alone.
+
+A tool is stopped (SIGSTOP) and let go again every some hundredths of a second, so that what drifts meets both alike. Only
+for tools that bear it: one that stops its target would leave it stopped, and one that makes up for missed samples would take
+twice as many.
+"""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from measure import Bench, Runner, Spun, Unreadable, big
+from profilers import Outcome, Recording
+from stats import Summary, summarise
+from table import Cell, Figure
+from targets import Target
+
+TURN_SECONDS = 0.04
+SLACK_BYTES = 512       # what Outpace copies above the stack that it expects
+
+
+def in_turns(target: Target, process: subprocess.Popen[bytes], turns: int) -> tuple[Summary, float]:
+    """The ratio of the time of the same work with the tool to that without, and for how many seconds it was let go."""
+    units = target.units_for(TURN_SECONDS)
+    ratios, seconds = [], 0.0
+    try:
+        process.send_signal(signal.SIGSTOP)
+        before = target.work(units)
+        for _ in range(turns):
+            process.send_signal(signal.SIGCONT)
+            watched = target.work(units)
+            process.send_signal(signal.SIGSTOP)
+            after = target.work(units)
+            ratios.append(2 * watched / (before + after))
+            seconds += watched / 1e9
+            before = after
+    finally:
+        process.send_signal(signal.SIGCONT)
+    return summarise(ratios), seconds
+
+
+@contextmanager
+def bare_copy(target: Target, hz: float) -> Iterator[subprocess.Popen[bytes]]:
+    start, size = target.stack()
+    command = [sys.executable, str(Path(__file__).with_name("bare_copy.py")), str(target.pid), str(start),
+               str(size + SLACK_BYTES), str(hz)]
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
+    try:
+        time.sleep(0.3)
+        if process.poll() is not None:
+            raise Unreadable("the bare copy ended")
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def cell(ratio: Summary, rate: float | None) -> Cell:
+    middle, low, high = (100 * (value - 1) for value in (ratio.median, ratio.low, ratio.high))
+    text = f"{middle:+.2f} % [{low:+.2f}, {high:+.2f}]" + ("" if rate is None else f"; at {big(rate)}/s")
+    return Cell(middle, text, low, high, True, {**vars(ratio), "rate": rate})
+
+
+def watched(bench: Bench, runner: Runner, target: Target, hz: float) -> Cell:
+    with bench.recording(runner, target.pid, hz) as recording:
+        time.sleep(runner.tool.settle)
+        ratio, seconds = in_turns(target, recording.process, bench.scale.turns)
+        outcome = recording.stop()
+    return cell(ratio, rate_of(runner, recording, outcome, seconds))
+
+
+def rate_of(runner: Runner, recording: Recording, outcome: Outcome, seconds: float) -> float | None:
+    """Samples a second while it was let go; its start and end, of some tenths of a second, are in it."""
+    if outcome.size == 0:
+        return None
+    spun = Spun(runner, "fib", recording.out, outcome, 0, 0)
+    try:
+        return sum(count for stack, count in spun.stacks().items() if "fib" in stack) / (seconds + runner.tool.settle)
+    except Unreadable:
+        return None
+
+
+def turns(bench: Bench) -> list[Figure]:
+    figures = []
+    for hz, name, aim in ((100, "100 Hz", 0.1), (1000, "1 kHz", 0.3), (10_000, "10 kHz", 1.0), (100_000, "100 kHz", 3.0)):
+        ours = Figure(f"the same in turns of {1000 * TURN_SECONDS:.0f} ms, at {name}", aim, f"<= {aim:g} %", False, floor=0.1)
+        copy = Figure(f"a bare copy of the stack of fib at {name}", None, "-", False)
+        for runner in bench.runners:
+            if runner.tool.key != "outpace":
+                continue
+            bench.say(f"{ours.label}: {runner.lane.title}")
+            with Target(runner.python, "fib") as target:
+                ours.cells[runner.lane.key] = watched(bench, runner, target, hz)
+                with bare_copy(target, hz) as process:
+                    copy.cells[runner.lane.key] = cell(in_turns(target, process, bench.scale.turns)[0], None)
+        figures += [ours, copy]
+    return figures
