@@ -36,7 +36,7 @@ static bool climb(op_walker *walker, op_walk_thread *thread, const op_walk_copy 
                 break;
             if (walker->views.count > 0) {
                 const op_frame_view *caller = &walker->views.items[walker->views.count - 1];
-                if (!op_walk_leads_to(walker, thread, &frame, caller))
+                if (!op_walk_leads_to(walker, thread, view, &frame, caller))
                     break;
                 op_edge_verdict verdict = op_walk_judge_edge(walker, caller, &frame, now_ns);
                 if (verdict != OP_EDGE_POSSIBLE && verdict != OP_EDGE_UNSURE)

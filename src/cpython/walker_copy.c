@@ -288,15 +288,21 @@ static bool may_lie_outside(const op_walker *walker, const op_walk_thread *threa
     return false;
 }
 
-bool op_walk_leads_to(const op_walker *walker, const op_walk_thread *thread, op_frame_view *frame,
-                      const op_frame_view *caller)
+bool op_walk_leads_to(op_walker *walker, const op_walk_thread *thread, const op_walk_copy *view,
+                      op_frame_view *frame, const op_frame_view *caller)
 {
+    size_t cursor = 0;
+    op_frame_view shim;
     if (frame->previous == caller->address)
         return true;
-    // What the copy holds of the shim is not asked: it is copied last, and by then another may be in its place. Up to 3.13 a
-    // frame that has not begun may still have the `previous` of the one that lay there before.
-    bool begun = walker->runtime->minor >= 14 || frame->stack == OP_STACK_RUNS || frame->offset > 0;
-    if (!begun || frame->previous < thread->shims_low || frame->previous > thread->shims_high)
+    // Up to 3.13 a frame that has not begun may still have the `previous` of the one that lay there before.
+    if (walker->runtime->minor <= 13 && frame->stack != OP_STACK_RUNS && frame->offset <= 0)
+        return false;
+    // Once it is known where shims lie, the copy of this one is not asked: it is taken last, and by then another may be in
+    // its place.
+    bool known = frame->previous >= thread->shims_low && frame->previous <= thread->shims_high;
+    if (!known && (!op_walk_find(walker, thread, view, frame->previous, &cursor, &shim) || !shim.outside ||
+                   !op_walk_is_shim(walker, &shim) || shim.previous != caller->address))
         return false;
     frame->enters = true;
     return true;

@@ -55,7 +55,7 @@ static size_t find_on_stack(op_walker *walker, const op_walk_thread *thread, con
     op_frame_view *frame = &found[0], *init = &found[1];
     if (address == 0 || !op_walk_find(walker, thread, copy, address, &cursor, frame) || frame->outside ||
         frame->owner != 0 || !op_walk_stands(walker, frame, now_ns, false) ||
-        !op_walk_leads_to(walker, thread, frame, top))
+        !op_walk_leads_to(walker, thread, copy, frame, top))
         return 0;
     if (!op_walk_is_init_shim(walker, frame))
         return can_call(walker, top, frame, now_ns) ? 1 : 0;

@@ -137,8 +137,8 @@ bool op_walk_find(op_walker *walker, const op_walk_thread *thread, const op_walk
                   size_t *cursor, op_frame_view *frame);
 // For a frame right above the caller on the data stack, whose offset is known: whether its `previous` is the caller, or a shim
 // on the C stack, which sets its `enters`. That it was called through C is proven by where it lies, and by its being alive.
-bool op_walk_leads_to(const op_walker *walker, const op_walk_thread *thread, op_frame_view *frame,
-                      const op_frame_view *caller);
+bool op_walk_leads_to(op_walker *walker, const op_walk_thread *thread, const op_walk_copy *view,
+                      op_frame_view *frame, const op_frame_view *caller);
 // The extra of that number in the copy.
 void op_walk_view_extra(const op_walker *walker, const op_walk_thread *thread, const op_walk_copy *view,
                         size_t number, op_frame_view *frame);
