@@ -123,8 +123,8 @@ bool op_walk_was_interrupted(op_walker *walker, size_t bytes, size_t spans, uint
         *median = ticks;
         return false;
     }
-    // Long reads vary in proportion to their length.
-    uint64_t limit = *median + walker->slack_ticks + (bytes > GATE_LONG_BYTES ? *median / 4 : *median / 16);
+    // What is read seldom is read slowly, as it is in no cache; a long read varies less, in proportion.
+    uint64_t limit = *median + walker->slack_ticks + *median / (bytes > GATE_LONG_BYTES ? 4 : 2);
     uint64_t step = *median / 64 + 1;
     if (ticks > *median)
         *median += step;
