@@ -356,6 +356,34 @@ static uint8_t binds(const op_codes *codes, uint8_t opcode, uint8_t argument)
     return (uint8_t)bound;
 }
 
+// The first `bytes` bytes of the bytecode into the scratch.
+static bool read_bytecode(op_codes *codes, const op_code_entry *entry, size_t bytes)
+{
+    op_addr from = op_addr_add(entry->address, (uint64_t)codes->runtime->layout.code_bytecode);
+    return codes->runtime->opcodes != NULL && bytes <= SITE_MAX_BYTES && reserve_scratch(codes, bytes) &&
+           op_memory_read(codes->runtime->memory, from, codes->scratch, bytes) == OP_OK;
+}
+
+bool op_codes_takes_result(op_codes *codes, uint32_t id, int32_t offset)
+{
+    const op_code_entry *entry = op_codes_entry(codes, id);
+    const op_opcodes *table = codes->runtime->opcodes;
+    if (entry == NULL || offset < 0 || offset >= entry->identity.bytecode_bytes ||
+        !read_bytecode(codes, entry, (size_t)offset + 2))
+        return false;
+    bool result = false;   // the instruction before is a call without arguments
+    for (size_t at = 0, next; at <= (size_t)offset; at = next) {
+        uint8_t generic = table->deopt[codes->scratch[at]];
+        next = at + 2 + 2 * (size_t)table->caches[codes->scratch[at]];
+        bool precall = names(table, generic, "PRECALL");   // 3.11: where it is specialised, it calls
+        if ((size_t)offset < next)
+            return result && (precall || names(table, generic, "CALL"));
+        if (!precall)
+            result = names(table, generic, "CALL") && codes->scratch[at + 1] == 0;
+    }
+    return false;
+}
+
 uint8_t op_codes_rebound(op_codes *codes, uint32_t id)
 {
     if (id < 1 || id > codes->entries.count)
@@ -367,10 +395,7 @@ uint8_t op_codes_rebound(op_codes *codes, uint32_t id)
     entry->scanned = true;
     entry->rebound = UINT8_MAX;
     size_t bytes = (size_t)entry->identity.bytecode_bytes;
-    if (table == NULL || bytes > SITE_MAX_BYTES || !reserve_scratch(codes, bytes))
-        return entry->rebound;
-    op_addr from = op_addr_add(entry->address, (uint64_t)codes->runtime->layout.code_bytecode);
-    if (op_memory_read(codes->runtime->memory, from, codes->scratch, bytes) != OP_OK)
+    if (!read_bytecode(codes, entry, bytes))
         return entry->rebound;
     entry->rebound = 0;
     for (size_t at = 0; at + 2 <= bytes; at += 2 + 2 * (size_t)table->caches[codes->scratch[at]])

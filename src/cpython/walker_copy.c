@@ -300,9 +300,9 @@ bool op_walk_leads_to(op_walker *walker, const op_walk_thread *thread, const op_
         return false;
     // Once it is known where shims lie, the copy of this one is not asked: it is taken last, and by then another may be in
     // its place.
-    bool known = frame->previous >= thread->shims_low && frame->previous <= thread->shims_high;
-    if (!known && (!op_walk_find(walker, thread, view, frame->previous, &cursor, &shim) || !shim.outside ||
-                   !op_walk_is_shim(walker, &shim) || shim.previous != caller->address))
+    if (!op_walk_is_shim_address(thread, frame->previous) &&
+        (!op_walk_find(walker, thread, view, frame->previous, &cursor, &shim) || !shim.outside ||
+         !op_walk_is_shim(walker, &shim) || shim.previous != caller->address))
         return false;
     frame->enters = true;
     return true;

@@ -90,12 +90,14 @@ static bool find_resumed(op_walker *walker, const op_walk_thread *thread, const 
     return false;
 }
 
-// A generator that C code runs for this caller, above a shim. One that has yielded since has no caller any more.
+// A generator that C code runs for this caller, above a shim. One that has yielded since has no caller any more. The shim is
+// copied at another moment, and may be gone by then; a site that calls C code only runs the expression that it passes.
 static bool find_driven(op_walker *walker, const op_walk_thread *thread, const op_walk_copy *copy, int64_t now_ns,
                         const op_frame_view *top, op_frame_view *found)
 {
     const op_site *site = op_codes_site(walker->codes, top->code, top->offset, now_ns, OP_SITE_STALE_NS);
-    uint64_t through = walker->runtime->minor >= 12 ? 0 : top->address;
+    bool has_shims = walker->runtime->minor >= 12;
+    uint64_t through = has_shims ? 0 : top->address;
     if (site == NULL || !(site->flags & OP_OPCODE_ENTERS))
         return false;
     for (size_t i = 0; i < copy->extra_count && through == 0; i++) {
@@ -104,11 +106,17 @@ static bool find_driven(op_walker *walker, const op_walk_thread *thread, const o
         if (op_walk_is_shim(walker, &shim) && shim.previous == top->address)
             through = shim.address;
     }
-    for (size_t i = 0; i < copy->extra_count && through != 0; i++) {
+    bool only_enters = has_shims && !(site->flags & OP_OPCODE_PUSHES);
+    for (size_t i = 0; i < copy->extra_count && (through != 0 || only_enters); i++) {
         op_walk_view_extra(walker, thread, copy, i, found);
-        found->enters = walker->runtime->minor >= 12 || found->enters;
-        if (found->previous == through && found->owner == OP_OWNED_BY_GENERATOR && found->enters &&
-            op_walk_stands(walker, found, now_ns, false) && can_call(walker, top, found, now_ns))
+        found->enters = has_shims || found->enters;
+        if (found->previous == 0 || found->owner != OP_OWNED_BY_GENERATOR || !found->enters ||
+            !op_walk_stands(walker, found, now_ns, false))
+            continue;
+        bool linked = found->previous == through;
+        if (!linked && only_enters && op_walk_is_shim_address(thread, found->previous))
+            linked = op_walk_passes_expression(walker, top, found);
+        if (linked && can_call(walker, top, found, now_ns))
             return true;
     }
     return false;

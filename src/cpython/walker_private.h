@@ -128,6 +128,12 @@ static inline uint64_t op_walk_object(const op_walker *walker, const op_frame_vi
     return at + 8 <= view->copied_bytes ? op_peek_u64(walker->copy + view->copied_at + at) & ~(uint64_t)3 : 0;
 }
 
+// Whether shims of the thread lie there: on its C stack.
+static inline bool op_walk_is_shim_address(const op_walk_thread *thread, uint64_t address)
+{
+    return address >= thread->shims_low && address <= thread->shims_high;
+}
+
 // Takes a copy as predicted and follows the chain through it into walker->views, leaf first.
 op_attempt op_walk_attempt(op_walker *walker, op_walk_thread *thread, op_walk_copy *view);
 // Lists the spans of the predicted copy, and where each will lie. False: too large, or no memory.
@@ -157,6 +163,8 @@ op_edge_verdict op_walk_judge_edge(op_walker *walker, const op_frame_view *calle
 // Whether the site is specialised on this very callee: what stands above a top frame may be left from an earlier call.
 bool op_walk_names_callee(op_walker *walker, const op_frame_view *caller, const op_frame_view *callee,
                           int64_t now_ns);
+// Whether the callee is a generator expression that the caller has made just for this call, as in sum(x for x in y).
+bool op_walk_passes_expression(op_walker *walker, const op_frame_view *caller, const op_frame_view *callee);
 // Whether the copy shows the frame running or calling, and not as what is left of one.
 bool op_walk_is_alive(op_walker *walker, const op_frame_view *frame, int64_t now_ns);
 // W2. Whether a second copy shows views[first..last] as they are, still alive; `edge`: only their edges count, so that

@@ -17,6 +17,7 @@ enum {
 
 #define MAKES_GENERATOR 0x2A0u   // CO_GENERATOR, CO_COROUTINE, CO_ASYNC_GENERATOR
 #define EDGE_DRIVEN UINT32_MAX   // in place of a version
+#define EDGE_EXPRESSION (UINT32_MAX - 1)
 
 bool op_walk_stands(op_walker *walker, op_frame_view *frame, int64_t now_ns, bool caller)
 {
@@ -97,11 +98,38 @@ static bool holds_generator(const op_walker *walker, const op_frame_view *caller
     return false;
 }
 
+// Whether a generator expression has the qualified name that it has when that function makes it (PEP 3155).
+static bool is_expression_of(const op_walker *walker, const op_code_entry *outer, const op_code_entry *inner)
+{
+    static const char inside[] = ".<locals>.<genexpr>";
+    op_string name = op_strings_get(&walker->codes->strings, outer->name);
+    op_string expression = op_strings_get(&walker->codes->strings, inner->name);
+    if (outer->file != inner->file)
+        return false;
+    if (strcmp(name.text, "<module>") == 0)
+        return strcmp(expression.text, "<genexpr>") == 0;
+    return expression.bytes == name.bytes + sizeof inside - 1 &&
+           memcmp(expression.text, name.text, name.bytes) == 0 && strcmp(expression.text + name.bytes, inside) == 0;
+}
+
+bool op_walk_passes_expression(op_walker *walker, const op_frame_view *caller, const op_frame_view *callee)
+{
+    const op_code_entry *outer = op_codes_entry(walker->codes, caller->code);
+    const op_code_entry *inner = op_codes_entry(walker->codes, callee->code);
+    if (outer == NULL || inner == NULL || !is_expression_of(walker, outer, inner))
+        return false;
+    bool added = false;
+    uint32_t *takes = op_map_add(&walker->edges, edge_key(caller, callee, EDGE_EXPRESSION), &added);
+    if (takes != NULL && added)
+        *takes = op_codes_takes_result(walker->codes, caller->code, caller->offset);
+    return takes != NULL && *takes != 0;
+}
+
 // A generator's frame lies inside it. Who resumes it keeps it on top of the evaluation stack, from 3.15 on one below that,
 // and saves where the stack ends. Where C code resumes it (next, send) the caller may have it in a local variable; what its
 // evaluation stack holds then is not known, and what lies above may be left from other calls.
-static op_edge_verdict judge_generator(const op_walker *walker, const op_frame_view *caller,
-                                       const op_frame_view *callee, const op_site *site)
+static op_edge_verdict judge_generator(op_walker *walker, const op_frame_view *caller, const op_frame_view *callee,
+                                       const op_site *site)
 {
     const op_layout *layout = &walker->runtime->layout;
     const op_code_entry *entry = op_codes_entry(walker->codes, caller->code);
@@ -124,10 +152,13 @@ static op_edge_verdict judge_generator(const op_walker *walker, const op_frame_v
     for (size_t i = first; i < end && i - first < SLOTS_MAX; i++) {
         if (op_walk_object(walker, caller, i) == generator)
             return another && site->iterates ? OP_EDGE_UNSURE : OP_EDGE_POSSIBLE;
-        another = another || holds_generator(walker, caller, i);
+        another = another ||
+                  (site->iterates ? op_walk_object(walker, caller, i) != 0 : holds_generator(walker, caller, i));
     }
-    if (another || (site->iterates && frame + words * 8 <= caller->copied_bytes))
+    if (site->iterates ? frame + words * 8 <= caller->copied_bytes : another)
         return OP_EDGE_IMPOSSIBLE;
+    if (!site->iterates && op_walk_passes_expression(walker, caller, callee))
+        return OP_EDGE_POSSIBLE;
     // An event loop, whose task holds it.
     const uint32_t *times = op_map_find(&walker->edges, edge_key(caller, callee, EDGE_DRIVEN));
     return times != NULL && *times >= DRIVEN_TIMES ? OP_EDGE_POSSIBLE : OP_EDGE_UNSURE;

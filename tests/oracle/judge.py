@@ -114,6 +114,13 @@ def threads(stack: Stack, below: tuple[str, ...]) -> bool:
     return any(below == path[: len(below)] for path in whole)
 
 
+def expressions(stack: Stack, below: tuple[str, ...]) -> bool:
+    if below == ("by_function", "<genexpr>"):  # it is being made, and not yet on the line of its body
+        return stack.frames[-1].line != stack.frames[-2].line + 1
+    by_c = [f"{caller} <genexpr>" for caller in ("by_sum", "by_list", "by_join", "by_any")]
+    return prefixes(*by_c, "by_call <genexpr> add", "by_function consume <genexpr>")(stack, below)
+
+
 def made(stack: Stack, below: tuple[str, ...]) -> bool:
     """main;one;<module> made_K_N.py;... or main;one;made_K_N;leaf_K, with a line that only kind K has."""
     if below[:1] != ("one",):
@@ -158,6 +165,7 @@ PROGRAMS: dict[str, Program] = {
     "callbacks": Program(
         prefixes("by_sorted key leaf_key", "by_map mapped leaf_map", "by_reduce fold", "by_sub swap"), foreign=True
     ),
+    "expressions": Program(expressions),
     "classes": Program(
         prefixes("make_a __init__ fill_a", "make_b __init__ fill_b", "make_b value get_b", "make_c __init__ __init__ fill_a")
     ),

@@ -16,7 +16,7 @@ import interpreters
 import judge
 import recorder
 
-PROGRAMS = ["classes", "callbacks", "shared", "polymorphic", "generators", "awaits"]
+PROGRAMS = ["classes", "callbacks", "expressions", "shared", "polymorphic", "generators", "awaits"]
 RATE = 100_000
 
 

@@ -154,12 +154,16 @@ TAP_TEST(threads_are_listed)
 {
     enum { COUNT = 20 };
     pthread_t thread;
-    for (int i = 0; i < COUNT; i++)
-        TAP_REQUIRE(pthread_create(&thread, NULL, wait_in_thread, NULL) == 0);
     pid_t tids[64];
-    size_t count = 0;
+    size_t count = 0, first = 0;
+    TAP_REQUIRE(pthread_create(&thread, NULL, wait_in_thread, NULL) == 0);
+    nap(20);   // a sanitizer may have threads of its own by now
+    TAP_EQ_INT(op_process_threads(getpid(), tids, 64, &first), OP_OK);
+    for (int i = 1; i < COUNT; i++)
+        TAP_REQUIRE(pthread_create(&thread, NULL, wait_in_thread, NULL) == 0);
     TAP_EQ_INT(op_process_threads(getpid(), tids, 64, &count), OP_OK);
-    TAP_EQ_UINT(count, COUNT + 1);
+    TAP_OK(first >= 2);
+    TAP_EQ_UINT(count, first + COUNT - 1);
     bool own = false;
     for (size_t i = 0; i < count; i++) {
         own |= tids[i] == getpid();
@@ -249,10 +253,13 @@ TAP_TEST(a_thread_clock)
     nap(30);
     TAP_EQ_INT(op_thread_clock_read(&clock, &second, &slices), OP_OK);
     TAP_EQ_UINT(second, first);
-    // The process is its only thread.
     uint64_t process = 0;
     TAP_EQ_INT(op_process_clock_read(pid, &process), OP_OK);
+#ifdef __SANITIZE_THREAD__
+    TAP_OK(process >= first);   // its run-time has a thread of its own
+#else
     TAP_EQ_UINT(process, first);
+#endif
     wait_for_zombie(pid);
     TAP_EQ_INT(op_thread_clock_state(&clock, &state), OP_PROCESS_GONE);
     waitpid(pid, NULL, 0);
