@@ -147,6 +147,53 @@ TAP_TEST(codes_that_are_gone_bind_everything)
     bytecode_bytes = 0;
 }
 
+static void add_call(int minor, unsigned char arguments)
+{
+    if (minor == 11)
+        add(minor, "PRECALL", arguments);
+    add(minor, "CALL", arguments);
+}
+
+static bool takes_result(int minor, int32_t offset)
+{
+    fixture f;
+    set_up(&f, minor);
+    bool takes = op_codes_takes_result(&f.codes, 1, offset);
+    TAP_OK(!op_codes_takes_result(&f.codes, 1, (int32_t)bytecode_bytes));
+    TAP_OK(!op_codes_takes_result(&f.codes, 2, offset));
+    op_codes_fini(&f.codes);
+    bytecode_bytes = 0;
+    return takes;
+}
+
+TAP_TEST(calls_of_a_result)
+{
+    for (int minor = FIRST_MINOR; minor <= LAST_MINOR; minor++) {
+        // sum(x for x in y): the call that makes the generator, then the one that takes it.
+        add(minor, "LOAD_FAST", 0);
+        add(minor, "GET_ITER", 0);
+        add_call(minor, 0);
+        int32_t site = (int32_t)bytecode_bytes;
+        add_call(minor, 1);
+        add(minor, "RETURN_VALUE", 0);
+        TAP_OK(takes_result(minor, site));
+        // len(x) with something else before it; a call with arguments before it; no call.
+        add_call(minor, 0);
+        add(minor, "LOAD_FAST", 0);
+        site = (int32_t)bytecode_bytes;
+        add_call(minor, 1);
+        TAP_OK(!takes_result(minor, site));
+        add_call(minor, 1);
+        site = (int32_t)bytecode_bytes;
+        add_call(minor, 1);
+        TAP_OK(!takes_result(minor, site));
+        add_call(minor, 0);
+        site = (int32_t)bytecode_bytes;
+        add(minor, "LOAD_FAST", 0);
+        TAP_OK(!takes_result(minor, site));
+    }
+}
+
 TAP_TEST(calls_by_position)
 {
     for (int minor = FIRST_MINOR; minor <= LAST_MINOR; minor++) {
