@@ -364,24 +364,31 @@ static bool read_bytecode(op_codes *codes, const op_code_entry *entry, size_t by
            op_memory_read(codes->runtime->memory, from, codes->scratch, bytes) == OP_OK;
 }
 
-bool op_codes_takes_result(op_codes *codes, uint32_t id, int32_t offset)
+int op_codes_last_argument(op_codes *codes, uint32_t id, int32_t offset)
 {
     const op_code_entry *entry = op_codes_entry(codes, id);
     const op_opcodes *table = codes->runtime->opcodes;
     if (entry == NULL || offset < 0 || offset >= entry->identity.bytecode_bytes ||
         !read_bytecode(codes, entry, (size_t)offset + 2))
-        return false;
-    bool result = false;   // the instruction before is a call without arguments
+        return OP_ARGUMENT_UNKNOWN;
+    int last = OP_ARGUMENT_UNKNOWN;   // what the instruction before leaves
+    bool extended = false;            // its argument has more bytes
     for (size_t at = 0, next; at <= (size_t)offset; at = next) {
-        uint8_t generic = table->deopt[codes->scratch[at]];
-        next = at + 2 + 2 * (size_t)table->caches[codes->scratch[at]];
+        uint8_t generic = table->deopt[codes->scratch[at]], argument = codes->scratch[at + 1];
         bool precall = names(table, generic, "PRECALL");   // 3.11: where it is specialised, it calls
+        next = at + 2 + 2 * (size_t)table->caches[codes->scratch[at]];
         if ((size_t)offset < next)
-            return result && (precall || names(table, generic, "CALL"));
-        if (!precall)
-            result = names(table, generic, "CALL") && codes->scratch[at + 1] == 0;
+            return (precall || names(table, generic, "CALL")) && argument > 0 ? last : OP_ARGUMENT_UNKNOWN;
+        if (precall)
+            continue;
+        last = OP_ARGUMENT_UNKNOWN;
+        if (names(table, generic, "CALL") && argument == 0 && !extended)
+            last = OP_ARGUMENT_RESULT;
+        else if (names(table, generic, "LOAD_FAST") || names(table, generic, "LOAD_FAST_BORROW"))
+            last = extended ? OP_ARGUMENT_UNKNOWN : argument;
+        extended = names(table, generic, "EXTENDED_ARG");
     }
-    return false;
+    return OP_ARGUMENT_UNKNOWN;
 }
 
 uint8_t op_codes_rebound(op_codes *codes, uint32_t id)

@@ -41,6 +41,7 @@ typedef struct {
 } op_code_entry;
 
 enum { OP_CODE_ARGUMENTS = 4, OP_PASSES_UNKNOWN = 255 };   // the first arguments are looked at
+enum { OP_ARGUMENT_UNKNOWN = -1, OP_ARGUMENT_RESULT = -2 };
 
 typedef struct {
     int64_t read_ns;
@@ -86,9 +87,9 @@ const op_site *op_codes_site(op_codes *codes, uint32_t id, int32_t offset, int64
 void op_codes_learn_function(op_codes *codes, uint32_t id, int32_t offset);
 // The `rebound` of the entry, scanned now where that is new.
 uint8_t op_codes_rebound(op_codes *codes, uint32_t id);
-// Whether the instruction at `offset` is a call that takes as its last argument what the call right before it returns, which
-// had none: a generator expression, as in sum(x for x in y). Reads the bytecode.
-bool op_codes_takes_result(op_codes *codes, uint32_t id, int32_t offset);
+// The last argument of the call at `offset`: the number of a local variable, or RESULT: what the call right before it
+// returned, which had none: a generator expression, as in sum(x for x in y). UNKNOWN: else, or no call. Reads the bytecode.
+int op_codes_last_argument(op_codes *codes, uint32_t id, int32_t offset);
 uint32_t op_codes_line(const op_codes *codes, uint32_t id, int32_t offset);
 
 #endif

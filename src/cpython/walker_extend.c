@@ -91,7 +91,7 @@ static bool find_resumed(op_walker *walker, const op_walk_thread *thread, const 
 }
 
 // A generator that C code runs for this caller, above a shim. One that has yielded since has no caller any more. The shim is
-// copied at another moment, and may be gone by then; a site that calls C code only runs the expression that it passes.
+// copied at another moment, and may be gone by then; a site that calls C code only runs the generator that it passes.
 static bool find_driven(op_walker *walker, const op_walk_thread *thread, const op_walk_copy *copy, int64_t now_ns,
                         const op_frame_view *top, op_frame_view *found)
 {
@@ -115,7 +115,7 @@ static bool find_driven(op_walker *walker, const op_walk_thread *thread, const o
             continue;
         bool linked = found->previous == through;
         if (!linked && only_enters && op_walk_is_shim_address(thread, found->previous))
-            linked = op_walk_passes_expression(walker, top, found);
+            linked = op_walk_passes_generator(walker, top, found);
         if (linked && can_call(walker, top, found, now_ns))
             return true;
     }

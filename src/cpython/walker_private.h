@@ -163,8 +163,9 @@ op_edge_verdict op_walk_judge_edge(op_walker *walker, const op_frame_view *calle
 // Whether the site is specialised on this very callee: what stands above a top frame may be left from an earlier call.
 bool op_walk_names_callee(op_walker *walker, const op_frame_view *caller, const op_frame_view *callee,
                           int64_t now_ns);
-// Whether the callee is a generator expression that the caller has made just for this call, as in sum(x for x in y).
-bool op_walk_passes_expression(op_walker *walker, const op_frame_view *caller, const op_frame_view *callee);
+// Whether the call where the caller stands passes the callee: a generator expression that is made in the call, as in
+// sum(x for x in y), or a local variable, as in next(g).
+bool op_walk_passes_generator(op_walker *walker, const op_frame_view *caller, const op_frame_view *callee);
 // Whether the copy shows the frame running or calling, and not as what is left of one.
 bool op_walk_is_alive(op_walker *walker, const op_frame_view *frame, int64_t now_ns);
 // W2. Whether a second copy shows views[first..last] as they are, still alive; `edge`: only their edges count, so that

@@ -15,9 +15,9 @@ enum {
     CALL_DEPTH = 8,       // known edges above that depth are judged by their call: deeper ones do not move
 };
 
-#define MAKES_GENERATOR 0x2A0u   // CO_GENERATOR, CO_COROUTINE, CO_ASYNC_GENERATOR
-#define EDGE_DRIVEN UINT32_MAX   // in place of a version
-#define EDGE_EXPRESSION (UINT32_MAX - 1)
+#define MAKES_GENERATOR 0x2A0u           // CO_GENERATOR, CO_COROUTINE, CO_ASYNC_GENERATOR
+#define EDGE_DRIVEN UINT32_MAX           // in place of a version
+#define EDGE_ARGUMENT (UINT32_MAX - 1)   // same; its value: the last argument of the call
 
 bool op_walk_stands(op_walker *walker, op_frame_view *frame, int64_t now_ns, bool caller)
 {
@@ -112,17 +112,25 @@ static bool is_expression_of(const op_walker *walker, const op_code_entry *outer
            memcmp(expression.text, name.text, name.bytes) == 0 && strcmp(expression.text + name.bytes, inside) == 0;
 }
 
-bool op_walk_passes_expression(op_walker *walker, const op_frame_view *caller, const op_frame_view *callee)
+bool op_walk_passes_generator(op_walker *walker, const op_frame_view *caller, const op_frame_view *callee)
 {
     const op_code_entry *outer = op_codes_entry(walker->codes, caller->code);
     const op_code_entry *inner = op_codes_entry(walker->codes, callee->code);
-    if (outer == NULL || inner == NULL || !is_expression_of(walker, outer, inner))
-        return false;
+    uint64_t generator = callee->address - (uint64_t)walker->runtime->layout.gen_iframe;
     bool added = false;
-    uint32_t *takes = op_map_add(&walker->edges, edge_key(caller, callee, EDGE_EXPRESSION), &added);
-    if (takes != NULL && added)
-        *takes = op_codes_takes_result(walker->codes, caller->code, caller->offset);
-    return takes != NULL && *takes != 0;
+    uint32_t *slot = walker->edges.count < EDGES_MAX
+                         ? op_map_add(&walker->edges, edge_key(caller, callee, EDGE_ARGUMENT), &added)
+                         : NULL;
+    if (outer == NULL || inner == NULL || slot == NULL)
+        return false;
+    if (added) {
+        int last = op_codes_last_argument(walker->codes, caller->code, caller->offset);
+        if (last == OP_ARGUMENT_RESULT && !is_expression_of(walker, outer, inner))
+            last = OP_ARGUMENT_UNKNOWN;
+        *slot = (uint32_t)last;
+    }
+    int last = (int)*slot;
+    return last == OP_ARGUMENT_RESULT || (last >= 0 && op_walk_object(walker, caller, (size_t)last) == generator);
 }
 
 // A generator's frame lies inside it. Who resumes it keeps it on top of the evaluation stack, from 3.15 on one below that,
@@ -157,7 +165,7 @@ static op_edge_verdict judge_generator(op_walker *walker, const op_frame_view *c
     }
     if (site->iterates ? frame + words * 8 <= caller->copied_bytes : another)
         return OP_EDGE_IMPOSSIBLE;
-    if (!site->iterates && op_walk_passes_expression(walker, caller, callee))
+    if (!site->iterates && op_walk_passes_generator(walker, caller, callee))
         return OP_EDGE_POSSIBLE;
     // An event loop, whose task holds it.
     const uint32_t *times = op_map_find(&walker->edges, edge_key(caller, callee, EDGE_DRIVEN));

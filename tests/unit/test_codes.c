@@ -154,19 +154,19 @@ static void add_call(int minor, unsigned char arguments)
     add(minor, "CALL", arguments);
 }
 
-static bool takes_result(int minor, int32_t offset)
+static int last_argument(int minor, int32_t offset)
 {
     fixture f;
     set_up(&f, minor);
-    bool takes = op_codes_takes_result(&f.codes, 1, offset);
-    TAP_OK(!op_codes_takes_result(&f.codes, 1, (int32_t)bytecode_bytes));
-    TAP_OK(!op_codes_takes_result(&f.codes, 2, offset));
+    int last = op_codes_last_argument(&f.codes, 1, offset);
+    TAP_EQ_INT(op_codes_last_argument(&f.codes, 1, (int32_t)bytecode_bytes), OP_ARGUMENT_UNKNOWN);
+    TAP_EQ_INT(op_codes_last_argument(&f.codes, 2, offset), OP_ARGUMENT_UNKNOWN);
     op_codes_fini(&f.codes);
     bytecode_bytes = 0;
-    return takes;
+    return last;
 }
 
-TAP_TEST(calls_of_a_result)
+TAP_TEST(last_arguments)
 {
     for (int minor = FIRST_MINOR; minor <= LAST_MINOR; minor++) {
         // sum(x for x in y): the call that makes the generator, then the one that takes it.
@@ -176,21 +176,31 @@ TAP_TEST(calls_of_a_result)
         int32_t site = (int32_t)bytecode_bytes;
         add_call(minor, 1);
         add(minor, "RETURN_VALUE", 0);
-        TAP_OK(takes_result(minor, site));
-        // len(x) with something else before it; a call with arguments before it; no call.
+        TAP_EQ_INT(last_argument(minor, site), OP_ARGUMENT_RESULT);
+        // next(g)
+        add(minor, "LOAD_FAST", 3);
+        site = (int32_t)bytecode_bytes;
+        add_call(minor, 1);
+        TAP_EQ_INT(last_argument(minor, site), 3);
+        add(minor, "EXTENDED_ARG", 1);
+        add(minor, "LOAD_FAST", 3);
+        site = (int32_t)bytecode_bytes;
+        add_call(minor, 1);
+        TAP_EQ_INT(last_argument(minor, site), OP_ARGUMENT_UNKNOWN);
+        // A call with arguments before it; a call without any; no call.
+        add(minor, "LOAD_FAST", 3);
+        add_call(minor, 1);
+        site = (int32_t)bytecode_bytes;
+        add_call(minor, 1);
+        TAP_EQ_INT(last_argument(minor, site), OP_ARGUMENT_UNKNOWN);
+        add(minor, "LOAD_FAST", 3);
+        site = (int32_t)bytecode_bytes;
         add_call(minor, 0);
-        add(minor, "LOAD_FAST", 0);
-        site = (int32_t)bytecode_bytes;
-        add_call(minor, 1);
-        TAP_OK(!takes_result(minor, site));
-        add_call(minor, 1);
-        site = (int32_t)bytecode_bytes;
-        add_call(minor, 1);
-        TAP_OK(!takes_result(minor, site));
+        TAP_EQ_INT(last_argument(minor, site), OP_ARGUMENT_UNKNOWN);
         add_call(minor, 0);
         site = (int32_t)bytecode_bytes;
         add(minor, "LOAD_FAST", 0);
-        TAP_OK(!takes_result(minor, site));
+        TAP_EQ_INT(last_argument(minor, site), OP_ARGUMENT_UNKNOWN);
     }
 }
 
