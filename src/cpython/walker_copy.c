@@ -293,10 +293,12 @@ bool op_walk_leads_to(op_walker *walker, const op_walk_thread *thread, const op_
 {
     size_t cursor = 0;
     op_frame_view shim;
+    // Up to 3.13 a frame that has not begun may still have the `previous` of the one that lay there before. Where it is called
+    // by a frame of the data stack, that one tells.
+    bool begun = walker->runtime->minor >= 14 || frame->stack == OP_STACK_RUNS || frame->offset > 0;
     if (frame->previous == caller->address)
-        return true;
-    // Up to 3.13 a frame that has not begun may still have the `previous` of the one that lay there before.
-    if (walker->runtime->minor <= 13 && frame->stack != OP_STACK_RUNS && frame->offset <= 0)
+        return begun || !caller->outside;
+    if (!begun)
         return false;
     // Once it is known where shims lie, the copy of this one is not asked: it is taken last, and by then another may be in
     // its place.
