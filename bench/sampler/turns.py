@@ -26,24 +26,29 @@ TURN_SECONDS = 0.04
 SLACK_BYTES = 512       # what Outpace copies above the stack that it expects
 
 
-def in_turns(target: Target, process: subprocess.Popen[bytes], turns: int) -> tuple[Summary, float]:
-    """The ratio of the time of the same work with the tool to that without, and for how many seconds it was let go."""
+def in_turns(target: Target, processes: list[subprocess.Popen[bytes]], turns: int) -> tuple[list[Summary], float]:
+    """For each process the ratio of the time of the same work with it to that without, and for how many seconds each was let
+    go. They take turns: a virtual machine whose processors share a core for a while meets all of them."""
     units = target.units_for(TURN_SECONDS)
-    ratios, seconds = [], 0.0
+    ratios: list[list[float]] = [[] for _ in processes]
+    seconds = 0.0
     try:
-        process.send_signal(signal.SIGSTOP)
+        for process in processes:
+            process.send_signal(signal.SIGSTOP)
         before = target.work(units)
         for _ in range(turns):
-            process.send_signal(signal.SIGCONT)
-            watched = target.work(units)
-            process.send_signal(signal.SIGSTOP)
-            after = target.work(units)
-            ratios.append(2 * watched / (before + after))
-            seconds += watched / 1e9
-            before = after
+            for process, found in zip(processes, ratios, strict=True):
+                process.send_signal(signal.SIGCONT)
+                watched = target.work(units)
+                process.send_signal(signal.SIGSTOP)
+                after = target.work(units)
+                found.append(2 * watched / (before + after))
+                seconds += watched / 1e9
+                before = after
     finally:
-        process.send_signal(signal.SIGCONT)
-    return summarise(ratios), seconds
+        for process in processes:
+            process.send_signal(signal.SIGCONT)
+    return [summarise(found) for found in ratios], seconds / len(processes)
 
 
 @contextmanager
@@ -68,12 +73,14 @@ def cell(ratio: Summary, rate: float | None) -> Cell:
     return Cell(middle, text, low, high, True, {**vars(ratio), "rate": rate})
 
 
-def watched(bench: Bench, runner: Runner, target: Target, hz: float) -> Cell:
-    with bench.recording(runner, target.pid, hz) as recording:
+def watched(bench: Bench, runner: Runner, hz: float) -> tuple[Cell, Cell]:
+    """Outpace, and the bare copy."""
+    with Target(runner.python, "fib") as target, bare_copy(target, hz) as copy, \
+            bench.recording(runner, target.pid, hz) as recording:
         time.sleep(runner.tool.settle)
-        ratio, seconds = in_turns(target, recording.process, bench.scale.turns)
+        (ours, bare), seconds = in_turns(target, [recording.process, copy], bench.scale.turns)
         outcome = recording.stop()
-    return cell(ratio, rate_of(runner, recording, outcome, seconds))
+    return cell(ours, rate_of(runner, recording, outcome, seconds)), cell(bare, None)
 
 
 def rate_of(runner: Runner, recording: Recording, outcome: Outcome, seconds: float) -> float | None:
@@ -90,15 +97,13 @@ def rate_of(runner: Runner, recording: Recording, outcome: Outcome, seconds: flo
 def turns(bench: Bench) -> list[Figure]:
     figures = []
     for hz, name, aim in ((100, "100 Hz", 0.1), (1000, "1 kHz", 0.3), (10_000, "10 kHz", 1.0), (100_000, "100 kHz", 3.0)):
-        ours = Figure(f"the same in turns of {1000 * TURN_SECONDS:.0f} ms, at {name}", aim, f"<= {aim:g} %", False, floor=0.1)
-        copy = Figure(f"a bare copy of the stack of fib at {name}", None, "-", False)
+        turn = f"in turns of {1000 * TURN_SECONDS:.0f} ms"
+        ours = Figure(f"slowdown of fib at {name}, {turn}", aim, f"<= {aim:g} %", False, floor=0.1)
+        copy = Figure(f"slowdown of fib by a bare copy of its stack at {name}, {turn}", None, "-", False)
         for runner in bench.runners:
             if runner.tool.key != "outpace":
                 continue
             bench.say(f"{ours.label}: {runner.lane.title}")
-            with Target(runner.python, "fib") as target:
-                ours.cells[runner.lane.key] = watched(bench, runner, target, hz)
-                with bare_copy(target, hz) as process:
-                    copy.cells[runner.lane.key] = cell(in_turns(target, process, bench.scale.turns)[0], None)
+            ours.cells[runner.lane.key], copy.cells[runner.lane.key] = watched(bench, runner, hz)
         figures += [ours, copy]
     return figures

@@ -18,7 +18,7 @@ enum {
 };
 
 // For a chain that was cut off while it was copied: climbs the data stack of the copy from its root, frame by frame, as far
-// as each can have called the next. Views become leaf first.
+// as each can have called the next; what that does not prove is left to the cut. Views become leaf first.
 static bool climb(op_walker *walker, op_walk_thread *thread, const op_walk_copy *view, int64_t now_ns)
 {
     const op_layout *layout = &walker->runtime->layout;
@@ -113,11 +113,12 @@ static op_status walk_lower_chunks(op_walker *walker, op_walk_thread *thread, in
     if (!op_walk_lay_out(walker, thread, &view) || op_walk_read(walker, &ticks) != OP_OK)
         return OP_UNREADABLE;
     view.top = thread->chunks[0] + OP_CHUNK_BYTES;
-    if (!climb(walker, thread, &view, now_ns))
+    size_t leaf = 0;
+    if (!climb(walker, thread, &view, now_ns) || !op_walk_cut(walker, thread, now_ns, &leaf))
         return OP_UNREADABLE;
     walker->frames.count = 0;
     bool ok = op_walk_push(walker, OP_RAW_TRUNCATED, 0, 0);
-    for (size_t i = 0; i < walker->views.count && ok; i++)
+    for (size_t i = leaf; i < walker->views.count && ok; i++)
         ok = op_walk_push(walker, OP_RAW_CODE, walker->views.items[i].code, walker->views.items[i].offset);
     thread->verified.count = 0;
     return ok ? OP_OK : OP_NO_MEMORY;

@@ -131,7 +131,7 @@ static inline uint64_t op_walk_object(const op_walker *walker, const op_frame_vi
 // Whether shims of the thread lie there: on its C stack.
 static inline bool op_walk_is_shim_address(const op_walk_thread *thread, uint64_t address)
 {
-    return address >= thread->shims_low && address <= thread->shims_high;
+    return address != 0 && address >= thread->shims_low && address <= thread->shims_high;
 }
 
 // Takes a copy as predicted and follows the chain through it into walker->views, leaf first.
