@@ -21,6 +21,7 @@ from table import Cell, Figure, Lane
 from targets import Target
 
 MOST_HZ = (100_000, 1_000_000)     # asked where the most that a tool reaches is wanted; the better of both counts
+SLOWDOWN_AIMS = ((100, "100 Hz", 0.1), (1000, "1 kHz", 0.3), (10_000, "10 kHz", 1.0), (100_000, "100 kHz", 3.0))  # percent
 HOPELESS = 1.5      # a target slowed that much needs no further pairs
 WORST_FRACTION = 0.5    # of the asked rate: below it the cell says that the rate was not kept
 
@@ -287,7 +288,7 @@ def at_rate(slowed: Slowed) -> str:
 
 def slowdown(bench: Bench) -> list[Figure]:
     figures = []
-    for hz, name, aim in ((100, "100 Hz", 0.1), (1000, "1 kHz", 0.3), (10_000, "10 kHz", 1.0), (100_000, "100 kHz", 3.0)):
+    for hz, name, aim in SLOWDOWN_AIMS:
         figure = Figure(f"slowdown of fib at {name}", aim, f"<= {aim:g} %", False, floor=0.1)
         found = slowdowns(bench, hz, 1, figure.label)
         for runner in bench.runners:

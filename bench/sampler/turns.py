@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from measure import Bench, Runner, Spun, Unreadable, big
+from measure import SLOWDOWN_AIMS, Bench, Runner, Spun, Unreadable, big
 from profilers import Outcome, Recording
 from stats import Summary, summarise
 from table import Cell, Figure
@@ -96,7 +96,7 @@ def rate_of(runner: Runner, recording: Recording, outcome: Outcome, seconds: flo
 
 def turns(bench: Bench) -> list[Figure]:
     figures = []
-    for hz, name, aim in ((100, "100 Hz", 0.1), (1000, "1 kHz", 0.3), (10_000, "10 kHz", 1.0), (100_000, "100 kHz", 3.0)):
+    for hz, name, aim in SLOWDOWN_AIMS:
         turn = f"in turns of {1000 * TURN_SECONDS:.0f} ms"
         ours = Figure(f"slowdown of fib at {name}, {turn}", aim, f"<= {aim:g} %", False, floor=0.1)
         copy = Figure(f"slowdown of fib by a bare copy of its stack at {name}, {turn}", None, "-", False)

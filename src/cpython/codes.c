@@ -219,6 +219,14 @@ static bool reserve_scratch(op_codes *codes, size_t bytes)
     return true;
 }
 
+// `bytes` bytes of the bytecode, from the byte `start` on, into the scratch.
+static bool read_bytecode(op_codes *codes, const op_code_entry *entry, int64_t start, size_t bytes)
+{
+    op_addr from = op_addr_add(entry->address, (uint64_t)(codes->runtime->layout.code_bytecode + start));
+    return reserve_scratch(codes, bytes) &&
+           op_memory_read(codes->runtime->memory, from, codes->scratch, bytes) == OP_OK;
+}
+
 static bool names(const op_opcodes *table, uint8_t opcode, const char *name)
 {
     return table->names[opcode] != NULL && strcmp(table->names[opcode], name) == 0;
@@ -249,10 +257,7 @@ static bool decode_site(op_codes *codes, const op_code_entry *entry, int32_t off
     if (end > total)
         end = total;
     size_t bytes = (size_t)(end - start);
-    if (!reserve_scratch(codes, bytes))
-        return false;
-    op_addr from = op_addr_add(entry->address, (uint64_t)(codes->runtime->layout.code_bytecode + start));
-    if (op_memory_read(codes->runtime->memory, from, codes->scratch, bytes) != OP_OK)
+    if (!read_bytecode(codes, entry, start, bytes))
         return false;
     size_t want = (size_t)(offset - start);
     size_t at = 0;
@@ -356,20 +361,12 @@ static uint8_t binds(const op_codes *codes, uint8_t opcode, uint8_t argument)
     return (uint8_t)bound;
 }
 
-// The first `bytes` bytes of the bytecode into the scratch.
-static bool read_bytecode(op_codes *codes, const op_code_entry *entry, size_t bytes)
-{
-    op_addr from = op_addr_add(entry->address, (uint64_t)codes->runtime->layout.code_bytecode);
-    return codes->runtime->opcodes != NULL && bytes <= SITE_MAX_BYTES && reserve_scratch(codes, bytes) &&
-           op_memory_read(codes->runtime->memory, from, codes->scratch, bytes) == OP_OK;
-}
-
 int op_codes_last_argument(op_codes *codes, uint32_t id, int32_t offset)
 {
     const op_code_entry *entry = op_codes_entry(codes, id);
     const op_opcodes *table = codes->runtime->opcodes;
-    if (entry == NULL || offset < 0 || offset >= entry->identity.bytecode_bytes ||
-        !read_bytecode(codes, entry, (size_t)offset + 2))
+    if (entry == NULL || table == NULL || offset < 0 || offset >= entry->identity.bytecode_bytes ||
+        offset > SITE_MAX_BYTES || !read_bytecode(codes, entry, 0, (size_t)offset + 2))
         return OP_ARGUMENT_UNKNOWN;
     int last = OP_ARGUMENT_UNKNOWN;   // what the instruction before leaves
     bool extended = false;            // its argument has more bytes
@@ -402,7 +399,7 @@ uint8_t op_codes_rebound(op_codes *codes, uint32_t id)
     entry->scanned = true;
     entry->rebound = UINT8_MAX;
     size_t bytes = (size_t)entry->identity.bytecode_bytes;
-    if (!read_bytecode(codes, entry, bytes))
+    if (table == NULL || bytes > SITE_MAX_BYTES || !read_bytecode(codes, entry, 0, bytes))
         return entry->rebound;
     entry->rebound = 0;
     for (size_t at = 0; at + 2 <= bytes; at += 2 + 2 * (size_t)table->caches[codes->scratch[at]])
