@@ -7,8 +7,8 @@
 // Ownership: the profile owns everything; pointers into a table are valid until the next add to that table.
 // Invariant: every id in a row names a row that is there, and a stack's parent is older than the stack. An add that
 // would break it does nothing and returns 0, and the reader refuses such a file: consumers need not check again.
-// May be 0: strings, a stack's parent, a task. Never 0: a thread's process, a frame's function, a stack's frame, a
-// sample's thread and stack.
+// May be 0: strings, a stack's parent, a task, a call's caller. Never 0: a thread's process, a frame's function, a
+// stack's frame, a sample's thread and stack, a call's thread and function, a line's thread and function.
 #ifndef OP_PROFILE_PROFILE_H
 #define OP_PROFILE_PROFILE_H
 
@@ -22,7 +22,7 @@
 
 typedef uint32_t op_id;
 
-// X(NAME, label). A label stands where a name would; PYTHON has none.
+// X(NAME, label). A label stands where a name would; PYTHON and BUILTIN have none.
 #define OP_FRAME_KIND_MAP(X)                                                                                       \
     X(PYTHON, "")                                                                                                  \
     X(NATIVE, "<native>")                                                                                          \
@@ -31,7 +31,8 @@ typedef uint32_t op_id;
     X(UNREADABLE, "<unreadable>")                                                                                  \
     X(UNPROVEN, "<unproven>")                                                                                      \
     X(GONE, "<gone>")                                                                                              \
-    X(IDLE, "<idle>")
+    X(IDLE, "<idle>")                                                                                              \
+    X(BUILTIN, "")
 
 typedef enum {
 #define X(name, label) OP_FRAME_##name,
@@ -49,7 +50,7 @@ enum {
     // Frames; producers cut and put <truncated> at the root. One more for that label is let in, no deeper stack.
     OP_PROFILE_MAX_STACK_DEPTH = 20000,
     OP_PROFILE_MAX_STRING_BYTES = 1 << 16,   // longer text is cut
-    OP_PROFILE_VERSION = 1,                  // of the file format, PRAGMA user_version
+    OP_PROFILE_VERSION = 2,                  // of the file format, PRAGMA user_version
 };
 // Times lie in [-MAX, MAX], so that a difference of two never overflows.
 #define OP_PROFILE_MAX_TIME_NS (INT64_C(1) << 61)
@@ -125,6 +126,33 @@ typedef struct {
     bool written;   // the file holds all of `runs`
 } op_timeline;
 
+// Calls of one function by another in one thread: exact counts and times of the tracer. An entry is a start or a
+// resumption of a generator or coroutine, and is counted once it was left. Totals count each moment once, however
+// often a function is on the stack: `total_ns` while (caller, function) was open, `outer_ns` while the function was,
+// whoever called it. So the figures of a function are sums over its callers: calls, own_ns, outer_ns, and primitive
+// calls as calls - nested_calls.
+typedef struct {
+    op_id thread;
+    op_id caller;     // function; 0: nobody that was seen
+    op_id function;
+    uint64_t calls;             // entries
+    uint64_t recursive_calls;   // of them: while (caller, function) was open already
+    uint64_t nested_calls;      // of them: while the function was open already
+    uint64_t resumes;           // of them: resumptions
+    uint64_t exceptions;        // of them: left by an exception
+    uint64_t own_ns, total_ns, outer_ns;
+    uint64_t suspended_ns;      // between a yield or await and the resumption
+} op_call;
+
+// Executions of a line: time until the next line, with what was called from it. Each moment counts for one line of a
+// function, also where it recurs.
+typedef struct {
+    op_id thread, function;
+    uint32_t line;
+    uint64_t hits;
+    uint64_t ns;
+} op_line;
+
 typedef struct {
     op_id name;   // string: "samples", "late", "retried", ...
     int64_t value;
@@ -141,9 +169,11 @@ typedef struct op_profile {
     OP_VECTOR(uint32_t) stack_depths;   // by stack: its frames
     OP_VECTOR(op_sample) samples;
     OP_VECTOR(op_timeline) timelines;
+    OP_VECTOR(op_call) calls;
+    OP_VECTOR(op_line) lines;
     OP_VECTOR(op_counter) counters;
     // Finders of the rows above by content.
-    op_map function_ids, frame_ids, stack_ids, sample_ids, counter_ids;
+    op_map function_ids, frame_ids, stack_ids, sample_ids, call_ids, line_ids, counter_ids;
     op_map open_timelines;   // by thread: the index + 1 of the block that grows
 } op_profile;
 
@@ -161,6 +191,9 @@ op_id op_profile_add_frame(op_profile *profile, op_frame frame);
 op_id op_profile_add_stack(op_profile *profile, op_stack stack);
 // Adds count and weight to the row of (thread, task, stack, state), made where new.
 op_id op_profile_add_sample(op_profile *profile, const op_sample *sample);
+// Adds the counts and times to the row of (thread, caller, function), and of (thread, function, line).
+op_id op_profile_add_call(op_profile *profile, const op_call *call);
+op_id op_profile_add_line(op_profile *profile, const op_line *line);
 op_status op_profile_set_counter(op_profile *profile, const char *name, int64_t value) OP_MUST_CHECK;
 int64_t op_profile_counter(const op_profile *profile, const char *name);   // 0: absent
 
