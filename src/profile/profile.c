@@ -25,6 +25,8 @@ op_status op_profile_new(op_profile **profile)
     op_map_init(&made->frame_ids);
     op_map_init(&made->stack_ids);
     op_map_init(&made->sample_ids);
+    op_map_init(&made->call_ids);
+    op_map_init(&made->line_ids);
     op_map_init(&made->counter_ids);
     op_map_init(&made->open_timelines);
     *profile = made;
@@ -46,11 +48,15 @@ void op_profile_free(op_profile *profile)
     for (size_t i = 0; i < profile->timelines.count; i++)
         op_timeline_fini(&profile->timelines.items[i]);
     OP_VECTOR_FINI(&profile->timelines);
+    OP_VECTOR_FINI(&profile->calls);
+    OP_VECTOR_FINI(&profile->lines);
     OP_VECTOR_FINI(&profile->counters);
     op_map_fini(&profile->function_ids);
     op_map_fini(&profile->frame_ids);
     op_map_fini(&profile->stack_ids);
     op_map_fini(&profile->sample_ids);
+    op_map_fini(&profile->call_ids);
+    op_map_fini(&profile->line_ids);
     op_map_fini(&profile->counter_ids);
     op_map_fini(&profile->open_timelines);
     op_free(profile);
@@ -65,6 +71,21 @@ static uint64_t add_capped(uint64_t a, uint64_t b)
 {
     uint64_t sum;
     return __builtin_add_overflow(a, b, &sum) ? UINT64_MAX : sum;
+}
+
+static uint64_t at_most(uint64_t value, uint64_t max)
+{
+    return value < max ? value : max;
+}
+
+static uint64_t add_count(uint64_t a, uint64_t b)
+{
+    return at_most(add_capped(a, b), OP_PROFILE_MAX_COUNT);
+}
+
+static uint64_t add_time(uint64_t a, uint64_t b)
+{
+    return at_most(add_capped(a, b), OP_PROFILE_MAX_TIME_NS);
 }
 
 // Reserves room in a table and its finder before either changes, so that a failure leaves no half-made row. `found`
@@ -196,6 +217,58 @@ op_id op_profile_add_sample(op_profile *profile, const op_sample *sample)
         row->count = add_capped(row->count, sample->count);
         row->weight_ns = add_capped(row->weight_ns, sample->weight_ns);
     }
+    return *id;
+}
+
+static bool is_thread_and_function(const op_profile *profile, op_id thread, op_id function)
+{
+    return thread != 0 && thread <= profile->threads.count && function != 0 && function <= profile->functions.count;
+}
+
+op_id op_profile_add_call(op_profile *profile, const op_call *call)
+{
+    if (!is_thread_and_function(profile, call->thread, call->function) || call->caller > profile->functions.count)
+        return 0;
+    op_map_key key = {.high = call->thread, .low = pair(call->caller, call->function)};
+    uint32_t *id;
+    FIND_OR_RESERVE(profile, calls, call_ids, key, id);
+    if (!id)
+        return 0;
+    if (*id == 0) {
+        profile->calls.items[profile->calls.count++] =
+            (op_call){.thread = call->thread, .caller = call->caller, .function = call->function};
+        *id = (op_id)profile->calls.count;
+    }
+    op_call *row = &profile->calls.items[*id - 1];
+    row->calls = add_count(row->calls, call->calls);
+    row->nested_calls = at_most(add_count(row->nested_calls, call->nested_calls), row->calls);
+    row->recursive_calls = at_most(add_count(row->recursive_calls, call->recursive_calls), row->nested_calls);
+    row->resumes = at_most(add_count(row->resumes, call->resumes), row->calls);
+    row->exceptions = at_most(add_count(row->exceptions, call->exceptions), row->calls);
+    row->own_ns = add_time(row->own_ns, call->own_ns);
+    row->total_ns = add_time(row->total_ns, call->total_ns);
+    row->outer_ns = add_time(row->outer_ns, call->outer_ns);
+    row->suspended_ns = add_time(row->suspended_ns, call->suspended_ns);
+    return *id;
+}
+
+op_id op_profile_add_line(op_profile *profile, const op_line *line)
+{
+    if (!is_thread_and_function(profile, line->thread, line->function))
+        return 0;
+    op_map_key key = {.high = pair(line->thread, line->function), .low = line->line};
+    uint32_t *id;
+    FIND_OR_RESERVE(profile, lines, line_ids, key, id);
+    if (!id)
+        return 0;
+    if (*id == 0) {
+        profile->lines.items[profile->lines.count++] =
+            (op_line){.thread = line->thread, .function = line->function, .line = line->line};
+        *id = (op_id)profile->lines.count;
+    }
+    op_line *row = &profile->lines.items[*id - 1];
+    row->hits = add_count(row->hits, line->hits);
+    row->ns = add_time(row->ns, line->ns);
     return *id;
 }
 

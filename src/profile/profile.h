@@ -54,6 +54,7 @@ enum {
 };
 // Times lie in [-MAX, MAX], so that a difference of two never overflows.
 #define OP_PROFILE_MAX_TIME_NS (INT64_C(1) << 61)
+#define OP_PROFILE_MAX_COUNT INT64_MAX   // of calls and hits
 
 typedef struct {
     op_id command;        // string: argv joined as a shell would read it, secrets masked
@@ -133,15 +134,15 @@ typedef struct {
 // calls as calls - nested_calls.
 typedef struct {
     op_id thread;
-    op_id caller;     // function; 0: nobody that was seen
+    op_id caller;   // function; 0: nobody that was seen
     op_id function;
     uint64_t calls;             // entries
     uint64_t recursive_calls;   // of them: while (caller, function) was open already
-    uint64_t nested_calls;      // of them: while the function was open already
+    uint64_t nested_calls;      // of them: while the function was open already; not below recursive_calls
     uint64_t resumes;           // of them: resumptions
     uint64_t exceptions;        // of them: left by an exception
     uint64_t own_ns, total_ns, outer_ns;
-    uint64_t suspended_ns;      // between a yield or await and the resumption
+    uint64_t suspended_ns;   // between a yield or await and the resumption
 } op_call;
 
 // Executions of a line: time until the next line, with what was called from it. Each moment counts for one line of a
@@ -191,7 +192,8 @@ op_id op_profile_add_frame(op_profile *profile, op_frame frame);
 op_id op_profile_add_stack(op_profile *profile, op_stack stack);
 // Adds count and weight to the row of (thread, task, stack, state), made where new.
 op_id op_profile_add_sample(op_profile *profile, const op_sample *sample);
-// Adds the counts and times to the row of (thread, caller, function), and of (thread, function, line).
+// Adds the counts and times to the row of (thread, caller, function), and of (thread, function, line). Sums end at
+// OP_PROFILE_MAX_COUNT and OP_PROFILE_MAX_TIME_NS; what is "of them" never exceeds what it is of, in the row.
 op_id op_profile_add_call(op_profile *profile, const op_call *call);
 op_id op_profile_add_line(op_profile *profile, const op_line *line);
 op_status op_profile_set_counter(op_profile *profile, const char *name, int64_t value) OP_MUST_CHECK;

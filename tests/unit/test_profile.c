@@ -7,6 +7,8 @@ TAP_TEST(labels)
     TAP_EQ_STR(op_frame_kind_label(OP_FRAME_PYTHON), "");
     TAP_EQ_STR(op_frame_kind_label(OP_FRAME_NATIVE), "<native>");
     TAP_EQ_STR(op_frame_kind_label(OP_FRAME_IDLE), "<idle>");
+    TAP_EQ_STR(op_frame_kind_label(OP_FRAME_BUILTIN), "");
+    TAP_EQ_INT(OP_FRAME_BUILTIN, 8);   // stands in files
     TAP_EQ_STR(op_frame_kind_label(OP_FRAME_KIND_COUNT), "");
 }
 
@@ -59,9 +61,124 @@ TAP_TEST(adds_refuse_ids_that_are_not_there)
     TAP_EQ_INT(op_profile_add_sample(profile, &(op_sample){.thread = 1, .stack = stacks + 1}), 0);
     TAP_EQ_INT(op_profile_add_sample(profile, &(op_sample){.thread = 1, .stack = 0}), 0);
     TAP_EQ_INT(op_profile_add_sample(profile, &(op_sample){.thread = 1, .stack = 1, .state = OP_STATE_COUNT}), 0);
+    op_id functions = (op_id)profile->functions.count;
+    size_t calls = profile->calls.count, lines = profile->lines.count;
+    TAP_EQ_INT(op_profile_add_call(profile, &(op_call){.thread = 0, .function = 1}), 0);
+    TAP_EQ_INT(op_profile_add_call(profile, &(op_call){.thread = 3, .function = 1}), 0);
+    TAP_EQ_INT(op_profile_add_call(profile, &(op_call){.thread = 1, .function = 0}), 0);
+    TAP_EQ_INT(op_profile_add_call(profile, &(op_call){.thread = 1, .function = functions + 1}), 0);
+    TAP_EQ_INT(op_profile_add_call(profile, &(op_call){.thread = 1, .caller = functions + 1, .function = 1}), 0);
+    TAP_EQ_INT(op_profile_add_line(profile, &(op_line){.thread = 0, .function = 1}), 0);
+    TAP_EQ_INT(op_profile_add_line(profile, &(op_line){.thread = 3, .function = 1}), 0);
+    TAP_EQ_INT(op_profile_add_line(profile, &(op_line){.thread = 1, .function = 0}), 0);
+    TAP_EQ_INT(op_profile_add_line(profile, &(op_line){.thread = 1, .function = functions + 1}), 0);
+    TAP_OK(profile->calls.count == calls && profile->lines.count == lines);
     TAP_OK(!op_profile_process(profile, 0) && !op_profile_process(profile, 2) && !op_profile_thread(profile, 3));
     TAP_OK(!op_profile_stack(profile, stacks + 1) && op_profile_stack(profile, stacks));
     TAP_EQ_STR(op_profile_text(profile, 0).text, "");
+    op_profile_free(profile);
+}
+
+TAP_TEST(calls_are_summed)
+{
+    op_profile *profile = fixture_new();
+    size_t calls = profile->calls.count;
+    op_id f = fixture_function(profile, "f", "x.py", 3), g = fixture_function(profile, "g", "x.py", 9);
+    op_call call = {.thread = 1,
+                    .caller = f,
+                    .function = g,
+                    .calls = 10,
+                    .recursive_calls = 2,
+                    .nested_calls = 3,
+                    .resumes = 4,
+                    .exceptions = 5,
+                    .own_ns = 60,
+                    .total_ns = 80,
+                    .outer_ns = 70,
+                    .suspended_ns = 9};
+    op_id id = op_profile_add_call(profile, &call);
+    TAP_EQ_UINT(id, calls + 1);
+    TAP_EQ_INT(op_profile_add_call(profile, &call), id);
+    const op_call *row = &profile->calls.items[id - 1];
+    TAP_OK(row->thread == 1 && row->caller == f && row->function == g);
+    TAP_OK(row->calls == 20 && row->recursive_calls == 4 && row->nested_calls == 6 && row->resumes == 8 &&
+           row->exceptions == 10);
+    TAP_OK(row->own_ns == 120 && row->total_ns == 160 && row->outer_ns == 140 && row->suspended_ns == 18);
+
+    // Each part of the key tells rows apart.
+    call.thread = 2;
+    TAP_EQ_UINT(op_profile_add_call(profile, &call), calls + 2);
+    call.caller = 0;
+    TAP_EQ_UINT(op_profile_add_call(profile, &call), calls + 3);
+    call.function = f;
+    TAP_EQ_UINT(op_profile_add_call(profile, &call), calls + 4);
+    call.caller = g;
+    TAP_EQ_UINT(op_profile_add_call(profile, &call), calls + 5);
+    TAP_EQ_UINT(profile->calls.count, calls + 5);
+    op_profile_free(profile);
+}
+
+TAP_TEST(lines_are_summed)
+{
+    op_profile *profile = fixture_new();
+    size_t lines = profile->lines.count;
+    op_id f = fixture_function(profile, "f", "x.py", 3), g = fixture_function(profile, "g", "x.py", 9);
+    op_line line = {.thread = 1, .function = f, .line = 4, .hits = 3, .ns = 50};
+    op_id id = op_profile_add_line(profile, &line);
+    TAP_EQ_UINT(id, lines + 1);
+    TAP_EQ_INT(op_profile_add_line(profile, &line), id);
+    const op_line *row = &profile->lines.items[id - 1];
+    TAP_OK(row->thread == 1 && row->function == f && row->line == 4 && row->hits == 6 && row->ns == 100);
+    line.thread = 2;
+    TAP_EQ_UINT(op_profile_add_line(profile, &line), lines + 2);
+    line.function = g;
+    TAP_EQ_UINT(op_profile_add_line(profile, &line), lines + 3);
+    line.line = UINT32_MAX;
+    TAP_EQ_UINT(op_profile_add_line(profile, &line), lines + 4);
+    line.line = 0;   // unknown
+    TAP_EQ_UINT(op_profile_add_line(profile, &line), lines + 5);
+    TAP_EQ_UINT(profile->lines.count, lines + 5);
+    op_profile_free(profile);
+}
+
+// Whatever is given, a row stays one that a consumer may take differences of.
+TAP_TEST(sums_of_calls_and_lines_stay_in_bounds)
+{
+    op_profile *profile = fixture_new();
+    op_id f = fixture_function(profile, "f", "x.py", 3);
+    op_call call = {.thread = 1, .function = f, .calls = 3, .recursive_calls = 9, .nested_calls = 9, .resumes = 9};
+    call.exceptions = 9;
+    op_id id = op_profile_add_call(profile, &call);
+    const op_call *row = &profile->calls.items[id - 1];
+    TAP_OK(row->calls == 3 && row->recursive_calls == 3 && row->nested_calls == 3 && row->resumes == 3 &&
+           row->exceptions == 3);
+    // Between two looks at counters that change the calls may come last.
+    TAP_EQ_INT(op_profile_add_call(profile, &(op_call){.thread = 1, .function = f, .calls = 2, .resumes = 1}), id);
+    TAP_OK(row->calls == 5 && row->nested_calls == 3 && row->resumes == 4);
+    call = (op_call){.thread = 1,
+                     .function = f,
+                     .calls = UINT64_MAX,
+                     .recursive_calls = UINT64_MAX,
+                     .nested_calls = 0,
+                     .resumes = INT64_MAX,
+                     .own_ns = UINT64_MAX,
+                     .total_ns = OP_PROFILE_MAX_TIME_NS,
+                     .outer_ns = OP_PROFILE_MAX_TIME_NS - 1,
+                     .suspended_ns = 1};
+    for (int i = 0; i < 3; i++)
+        TAP_EQ_INT(op_profile_add_call(profile, &call), id);
+    TAP_EQ_UINT(row->calls, OP_PROFILE_MAX_COUNT);
+    TAP_EQ_UINT(row->resumes, OP_PROFILE_MAX_COUNT);
+    TAP_OK(row->nested_calls == 3 && row->recursive_calls == 3 && row->suspended_ns == 3);
+    TAP_EQ_UINT(row->own_ns, OP_PROFILE_MAX_TIME_NS);
+    TAP_EQ_UINT(row->total_ns, OP_PROFILE_MAX_TIME_NS);
+    TAP_EQ_UINT(row->outer_ns, OP_PROFILE_MAX_TIME_NS);
+
+    op_line line = {.thread = 1, .function = f, .line = 5, .hits = UINT64_MAX, .ns = UINT64_MAX};
+    id = op_profile_add_line(profile, &line);
+    TAP_EQ_INT(op_profile_add_line(profile, &line), id);
+    TAP_EQ_UINT(profile->lines.items[id - 1].hits, OP_PROFILE_MAX_COUNT);
+    TAP_EQ_UINT(profile->lines.items[id - 1].ns, OP_PROFILE_MAX_TIME_NS);
     op_profile_free(profile);
 }
 
