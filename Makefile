@@ -25,8 +25,12 @@ demo: $(BUILD)/build.ninja ## record a real program: the standard library, token
 	@$(BIN)/python tools/demo.py
 
 .PHONY: test
-test: build live ## run all tests; ends with the counts
+test: build live agents ## run all tests; ends with the counts
 	@$(BIN)/python tests/run.py --build $(BUILD)
+
+.PHONY: agents
+agents: build live ## build the tracer's extension module for every Python that is found
+	@$(BIN)/python tools/agents.py --build $(BUILD)
 
 .PHONY: lint
 lint: $(BUILD)/build.ninja .venv/ready-lint ## check form: clang-format, clang-tidy, ruff, mypy, the shell scripts
@@ -53,6 +57,7 @@ asan: .venv/ready-build ## all tests under the address and undefined-behaviour s
 	@$(MAKE) --no-print-directory build-asan/build.ninja \
 	    MESON_FLAGS="-Dbuildtype=debugoptimized -Db_lundef=false -Db_sanitize=address,undefined"
 	@$(NINJA) -C build-asan --quiet
+	@$(BIN)/python tools/agents.py --build build-asan
 	@$(BIN)/python tests/run.py --build build-asan --sanitizer address
 
 .PHONY: tsan
@@ -60,6 +65,7 @@ tsan: .venv/ready-build ## unit and command-line tests under the thread sanitize
 	@$(MAKE) --no-print-directory build-tsan/build.ninja \
 	    MESON_FLAGS="-Dbuildtype=debugoptimized -Db_lundef=false -Db_sanitize=thread"
 	@$(NINJA) -C build-tsan --quiet
+	@$(BIN)/python tools/agents.py --build build-tsan
 	@$(BIN)/python tests/run.py --build build-tsan --sanitizer thread unit cli
 
 .PHONY: cross

@@ -52,7 +52,7 @@ def check_format(_build: Path) -> int:
 
 def check_tidy(build: Path) -> int:
     command = [tool("clang-tidy"), "--quiet", "-p", str(build)]
-    names = [name for name in files(".c") if name.startswith("src/") and not name.startswith(GENERATED)]
+    names = [name for name in files(".c") if name.startswith(("src/", "ext/")) and not name.startswith(GENERATED)]
 
     def tidy(name: str) -> subprocess.CompletedProcess[str]:
         # gcc's own flags, which clang does not know, are no finding.

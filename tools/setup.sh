@@ -27,11 +27,17 @@ done <tools/system-packages.txt
 
 # clang 14 by its versioned name is as good as the package that points to it.
 have() { command -v "$1" >/dev/null; }
+has_headers()
+{
+    "$python" -c 'import os, sys, sysconfig; sys.exit(not os.path.isfile(sysconfig.get_path("include") + "/Python.h"))' \
+        2>/dev/null
+}
 kept=()
 for package in "${missing[@]}"; do
     case $package in
         clang) have clang || have clang-14 || kept+=("$package") ;;
         python3-venv) "$python" -c 'import venv, ensurepip' 2>/dev/null || kept+=("$package") ;;
+        python3-dev) has_headers || kept+=("$package") ;;
         *) kept+=("$package") ;;
     esac
 done

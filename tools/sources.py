@@ -4,6 +4,7 @@
 
     sources.py version         the version of the package
     sources.py list FOLDER     every .c below FOLDER (or, with two words, FOLDER PREFIX), one a line
+    sources.py agent           every .c of the extension module outpace._agent, one a line
     sources.py package         what the wheel takes from python/, relative to that folder
     sources.py objects FOLDER  the object files of the engine that the build folder FOLDER makes
     sources.py print           all of them: when this text changes, the build must be configured again
@@ -15,7 +16,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-FOLDERS = ("src", "tests/unit", "tests/tools", "tests/fuzz")
+FOLDERS = ("src", "ext", "tests/unit", "tests/tools", "tests/fuzz")
 
 
 def version() -> str:
@@ -29,6 +30,12 @@ def version() -> str:
 def listing(folder: str, prefix: str = "") -> list[str]:
     found = (path for path in (ROOT / folder).rglob("*.c") if path.name.startswith(prefix))
     return sorted(path.relative_to(ROOT).as_posix() for path in found)
+
+
+def agent() -> list[str]:
+    """The extension module and the writer of segments: who reads them is the engine's."""
+    written = (name for name in listing("src/segment") if not Path(name).name.startswith("reader"))
+    return [*listing("ext/agent"), *written]
 
 
 def package() -> list[str]:
@@ -50,6 +57,8 @@ def main(words: list[str]) -> None:
             print("\n".join(listing(folder)))
         case ["list", folder, prefix]:
             print("\n".join(listing(folder, prefix)))
+        case ["agent"]:
+            print("\n".join(agent()))
         case ["package"]:
             print("\n".join(package()))
         case ["objects", build]:

@@ -1,21 +1,27 @@
 # SPDX-License-Identifier: MIT
-"""The rooms of src/ include downwards only. This table is the rule; ARCHITECTURE.md explains it."""
+"""The rooms of src/ and ext/ include downwards only. These tables are the rule; ARCHITECTURE.md explains them."""
 
 import re
 from pathlib import Path
 
-SRC = Path(__file__).resolve().parents[2] / "src"
+ROOT = Path(__file__).resolve().parents[2]
+SRC = ROOT / "src"
+EXT = ROOT / "ext"
 
 # Room: rooms whose headers it may name; it may also name whatever those may.
 MAY_INCLUDE: dict[str, tuple[str, ...]] = {
     "base": (),
     "profile": ("base",),
+    "segment": ("base",),
     "process": ("base",),
     "cpython": ("process",),
     "sample": ("cpython", "profile"),
+    "collect": ("segment", "sample"),
     "export": ("profile",),
-    "cli": ("base", "profile", "process", "cpython", "sample", "export"),
+    "cli": ("base", "profile", "segment", "process", "cpython", "sample", "collect", "export"),
 }
+# Module of ext/: rooms of src/ whose headers it may name, and no further: their files are compiled into the module.
+EXT_MAY_INCLUDE: dict[str, tuple[str, ...]] = {"agent": ("segment",)}
 # Headers from outside, where they are not libc's, and who may name them. cpython: recorded images are compressed.
 LIBRARY_HEADERS = {"sqlite3.h": ("profile",), "zlib.h": ("profile", "cpython")}
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"]+)[>"]', re.MULTILINE)
@@ -28,9 +34,9 @@ def reach(room: str) -> set[str]:
     return reached
 
 
-def includes() -> list[tuple[Path, str, str]]:
+def includes(top: Path = SRC) -> list[tuple[Path, str, str]]:
     found = []
-    for path in sorted(SRC.rglob("*.[ch]")):
+    for path in sorted(top.rglob("*.[ch]")):
         for quote, name in INCLUDE.findall(path.read_text(encoding="utf-8")):
             found.append((path, quote, name))
     return found
@@ -48,7 +54,7 @@ def test_no_include_goes_upward_or_sideways() -> None:
         where = f"{path.relative_to(SRC)}: #include {name}"
         if quote == '"':
             if not (SRC / name).is_file():
-                wrong.append(f"{where}: name it from src/, as \"room/file.h\"")
+                wrong.append(f'{where}: name it from src/, as "room/file.h"')
             elif name.split("/")[0] not in reach(room):
                 wrong.append(f"{where}: {room} may not include {name.split('/')[0]}")
         elif room not in LIBRARY_HEADERS.get(name, (room,)):
@@ -61,13 +67,37 @@ def test_no_python_header_in_the_engine() -> None:
     assert not wrong, "\n".join(wrong)
 
 
+def test_an_extension_module_includes_itself_and_its_rooms() -> None:
+    assert {path.name for path in EXT.iterdir() if path.is_dir()} == set(EXT_MAY_INCLUDE)
+    wrong = []
+    for path, quote, name in includes(EXT):
+        module = path.relative_to(EXT).parts[0]
+        if quote == '"' and name.split("/")[0] not in (module, *EXT_MAY_INCLUDE[module]):
+            wrong.append(f"{path.relative_to(ROOT)}: {module} may not include {name}")
+        elif quote == '"' and not ((EXT if name.split("/")[0] == module else SRC) / name).is_file():
+            wrong.append(f'{path.relative_to(ROOT)}: #include {name}: name it from ext/ or src/, as "room/file.h"')
+        elif name in LIBRARY_HEADERS:
+            wrong.append(f"{path.relative_to(ROOT)}: an extension module needs Python and libc only, not {name}")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_what_writes_segments_stands_alone() -> None:
+    # It is compiled into the agent, without the engine; who reads them, in reader*, is not.
+    wrong = []
+    for path, quote, name in includes(SRC / "segment"):
+        if quote == '"' and not path.name.startswith("reader") and not name.startswith("segment/"):
+            wrong.append(f"{path.relative_to(ROOT)}: #include {name}")
+    assert not wrong, "\n".join(wrong)
+
+
 def test_headers_have_guards_named_after_their_place() -> None:
     wrong = []
-    for path in sorted(SRC.rglob("*.h")):
-        guard = "OP_" + path.relative_to(SRC).as_posix().upper().replace("/", "_").replace(".", "_")
-        text = path.read_text(encoding="utf-8")
-        if f"#ifndef {guard}\n#define {guard}\n" not in text:
-            wrong.append(f"{path.relative_to(SRC)}: no guard {guard}")
+    for top in (SRC, EXT):
+        for path in sorted(top.rglob("*.h")):
+            guard = "OP_" + path.relative_to(top).as_posix().upper().replace("/", "_").replace(".", "_")
+            text = path.read_text(encoding="utf-8")
+            if f"#ifndef {guard}\n#define {guard}\n" not in text:
+                wrong.append(f"{path.relative_to(ROOT)}: no guard {guard}")
     assert not wrong, "\n".join(wrong)
 
 
@@ -76,7 +106,9 @@ def test_the_door_to_the_heap_is_one() -> None:
     call = re.compile(r"(?<![\w.>])(malloc|calloc|realloc|reallocarray|strdup|strndup|asprintf|vasprintf)\s*\(")
     wrong = []
     for path in sorted(SRC.rglob("*.[ch]")):
-        if path.relative_to(SRC).as_posix() == "base/memory.c":
+        name = path.relative_to(SRC).as_posix()
+        # What writes segments is compiled into programs that the engine is not in.
+        if name == "base/memory.c" or (name.startswith("segment/") and not path.name.startswith("reader")):
             continue
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
             if call.search(line.split("//")[0]):

@@ -55,6 +55,8 @@ def test_install(checkout: Path, python: Path, tmp_path: Path) -> None:
     found, package = output_of(python, "-c", where).split()
     assert found == str(executable)
     assert str(checkout) not in package
+    agent = output_of(python, "-c", "import outpace._agent, outpace._agents; print(outpace._agents.find_agent())").strip()
+    assert Path(agent).parent == Path(package).parent
     assert output_of(python, "-m", "outpace", "run", script).startswith("hello")
 
 
@@ -65,3 +67,7 @@ def test_editable_install(checkout: Path, python: Path) -> None:
     found = Path(output_of(python, "-c", where, PATH=tools).strip())
     assert found.is_relative_to(checkout / "build")
     assert output_of(python, "-m", "outpace", "--version", PATH=tools).startswith("outpace ")
+    where = "import outpace._agent, outpace._agents; print(outpace._agents.find_agent(), outpace._agent.__file__)"
+    found_agent, agent = output_of(python, "-c", where, PATH=tools).split()
+    assert agent == found_agent
+    assert Path(agent).is_relative_to(checkout / "build")

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: MIT
+"""Finds the extension module ``outpace._agent``, which is built for one version of CPython at a time.
+
+An installed package has the one of its own Python beside this file. A checkout has those of many in a folder ``agents``
+of its build, and the executable knows of more: it names their folders to the programs that it starts.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Iterable
+from importlib.machinery import EXTENSION_SUFFIXES
+
+NAME = "_agent"
+OVERRIDE = "OUTPACE_TRACE_AGENT"
+
+
+def extra_folders() -> list[str]:
+    """Where agents lie beside those in the package's own folder; cheap, as every import of the package asks."""
+    folders = [folder for folder in os.environ.get(OVERRIDE, "").split(os.pathsep) if os.path.isabs(folder)]
+    executable = os.environ.get("OUTPACE_EXECUTABLE", "")
+    if os.path.isabs(executable):
+        folders.append(os.path.join(os.path.dirname(executable), "agents"))
+    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    if os.path.isfile(os.path.join(root, "meson.build")):
+        folders.append(os.path.join(root, "build", "agents"))
+    return [folder for folder in dict.fromkeys(folders) if os.path.isdir(folder)]
+
+
+def agent_folders() -> list[str]:
+    """All folders that may hold agents, the first found wins."""
+    folders = [os.path.dirname(os.path.abspath(__file__)), *extra_folders()]
+    # An editable install knows the place in its build folder.
+    spec = importlib.util.find_spec("outpace." + NAME)
+    if spec is not None and spec.origin is not None:
+        folders.insert(0, os.path.dirname(os.path.abspath(spec.origin)))
+    return list(dict.fromkeys(folders))
+
+
+def find_agent(suffixes: Iterable[str] = EXTENSION_SUFFIXES) -> str:
+    """The path of the agent for the Python whose importlib.machinery.EXTENSION_SUFFIXES these are; default: this one.
+
+    Raises FileNotFoundError, whose text says where it was looked for.
+    """
+    folders, endings = agent_folders(), list(suffixes)
+    for folder in folders:
+        for ending in endings:
+            path = os.path.join(folder, NAME + ending)
+            if os.path.isfile(path):
+                return path
+    named = endings[0] if endings else ""
+    raise FileNotFoundError(f"no agent for this Python ({NAME}{named}) in " + ", ".join(folders))

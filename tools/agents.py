@@ -1,0 +1,157 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Builds the extension module outpace._agent for every CPython 3.10+ that is found, each with its own headers.
+
+    tools/agents.py [--build FOLDER] [VERSION...]      VERSION: 3.13 or 3.13.0; without one, all
+
+The modules go to FOLDER/agents, one an ABI, and are built again only when what they are made of has changed. The flags
+are those by which FOLDER itself is built, so that they stand in one place: ext/meson.build.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import sources
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tests/oracle"))
+import interpreters  # noqa: E402
+
+OLDEST = 10
+ASK = (
+    "import os, sys, sysconfig; paths = [sysconfig.get_path('include'), sysconfig.get_path('platinclude')];"
+    " print(sysconfig.get_config_var('EXT_SUFFIX')); print(*dict.fromkeys(paths), sep='\\n')"
+)
+
+
+@dataclass(frozen=True)
+class Target:
+    interpreter: interpreters.Interpreter
+    suffix: str  # ".cpython-313-x86_64-linux-gnu.so"
+    headers: tuple[Path, ...]
+
+    @property
+    def flags(self) -> list[str]:
+        flags = [f"-isystem{folder}" for folder in self.headers]
+        # Debian's pyconfig.h names another one by its place below /usr/include.
+        root = self.interpreter.root
+        return flags if root == Path("/") else [*flags, f"-idirafter{root / 'usr/include'}"]
+
+
+def target_of(interpreter: interpreters.Interpreter) -> Target | None:
+    """None where the headers are missing."""
+    command = [*interpreter.command, "-I", "-c", ASK]
+    suffix, *folders = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split("\n")[:-1]
+    headers = tuple(interpreter.root / folder.lstrip("/") for folder in folders)
+    headers = tuple(folder for folder in headers if folder.is_dir())
+    return Target(interpreter, suffix, headers) if any((folder / "Python.h").is_file() for folder in headers) else None
+
+
+def flags_of_build(build: Path) -> list[str]:
+    """The compiler and its flags for the agent, as FOLDER's own Python has it, without that Python's headers."""
+    listed = build / "compile_commands.json"
+    if not listed.is_file():
+        raise SystemExit(f"error: {build} is not configured\nhint: run make")
+    for entry in json.loads(listed.read_text(encoding="utf-8")):
+        if Path(entry["directory"], entry["file"]).resolve().is_relative_to(ROOT / "ext/agent"):
+            break
+    else:
+        raise SystemExit(f"error: {build} is configured without the extension modules\nhint: run make")
+    kept: list[str] = []
+    words = iter(shlex.split(entry["command"]))
+    for word in words:
+        if word in ("-o", "-c", "-MQ", "-MF", "-isystem"):
+            next(words)
+        elif word != "-MD" and not word.startswith(("-isystem", "-I")):
+            kept.append(word)
+    return kept
+
+
+def digest(command: Iterable[str], files: Iterable[Path]) -> str:
+    told = hashlib.sha256("\0".join(command).encode())
+    for path in files:
+        told.update(f"{path}\0".encode() + path.read_bytes())
+    return told.hexdigest()
+
+
+def build_one(target: Target, flags: list[str], folder: Path) -> tuple[bool, str]:
+    """Whether it is there now, and a line about it."""
+    output = folder / f"_agent{target.suffix}"
+    stamp = folder / f"_agent{target.suffix}.made-of"
+    names = [ROOT / name for name in sources.agent()]
+    include = [f"-I{ROOT / 'src'}", f"-I{ROOT / 'ext'}"]
+    link = ["-shared", "-Wl,--as-needed", "-Wl,-z,relro", "-Wl,-z,now"]
+    command = [*flags, *include, *target.flags, *link, *map(str, names)]
+    headers = sorted([*(ROOT / "src/segment").rglob("*.h"), *(ROOT / "ext/agent").rglob("*.h")])
+    patch_levels = [each / "patchlevel.h" for each in target.headers if (each / "patchlevel.h").is_file()]
+    made_of = digest(command, [*names, *headers, *patch_levels])
+    said = f"agent {target.interpreter.version}: {output.name}"
+    if output.is_file() and stamp.is_file() and stamp.read_text(encoding="utf-8") == made_of:
+        return True, f"{said}: is up to date"
+    # Under another name first: a program that runs has the old one mapped.
+    partial = folder / f".{output.name}.{os.getpid()}.part"
+    done = subprocess.run([*command, "-o", str(partial)], cwd=folder.parent, capture_output=True, text=True)
+    told = (done.stdout + done.stderr).strip()
+    if done.returncode != 0:
+        partial.unlink(missing_ok=True)
+        return False, f"{said}: failed\n{told}"
+    partial.replace(output)
+    stamp.write_text(made_of, encoding="utf-8")
+    return True, f"{said}: built" + (f"\n{told}" if told else "")
+
+
+def targets(wanted: list[str]) -> tuple[list[Target], list[str]]:
+    """One an ABI, and a line for each ABI that can't be had."""
+    found: dict[str, Target] = {}
+    without: dict[int, str] = {}
+    for interpreter in interpreters.find():
+        version = interpreter.version
+        if interpreter.minor < OLDEST or (
+            wanted and not any(version == word or version.startswith(word + ".") for word in wanted)
+        ):
+            continue
+        target = target_of(interpreter)
+        if target is None:
+            without.setdefault(interpreter.minor, f"agent {version}: skipped: {interpreter.command[-1]} has no Python.h")
+        else:
+            found.setdefault(target.suffix, target)
+    have = {target.interpreter.minor for target in found.values()}
+    return list(found.values()), [line for minor, line in without.items() if minor not in have]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Builds outpace._agent for every CPython 3.10+ that is found.")
+    parser.add_argument("--build", type=Path, default=ROOT / "build", metavar="FOLDER", help="a configured build folder")
+    parser.add_argument("versions", nargs="*", metavar="VERSION", help="3.13 or 3.13.0")
+    options = parser.parse_args()
+    build = options.build.resolve()
+    flags = flags_of_build(build)
+    folder = build / "agents"
+    folder.mkdir(exist_ok=True)
+    chosen, told = targets(options.versions)
+    if not chosen:
+        print("\n".join(told), "error: no CPython 3.10+ with headers was found", sep="\n", file=sys.stderr)
+        return 1
+    failed = False
+    with ThreadPoolExecutor(max_workers=min(2, os.cpu_count() or 1)) as pool:
+        for there, line in pool.map(lambda target: build_one(target, flags, folder), chosen):
+            failed |= not there
+            print(line, flush=True)
+    for line in told:
+        print(line)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
