@@ -78,6 +78,10 @@ def flags_of_build(build: Path) -> list[str]:
     return kept
 
 
+def command_of(target: Target, flags: list[str]) -> list[str]:
+    return [*flags, f"-I{ROOT / 'src'}", f"-I{ROOT / 'ext'}", *target.flags]
+
+
 def digest(command: Iterable[str], files: Iterable[Path]) -> str:
     told = hashlib.sha256("\0".join(command).encode())
     for path in files:
@@ -90,9 +94,8 @@ def build_one(target: Target, flags: list[str], folder: Path) -> tuple[bool, str
     output = folder / f"_agent{target.suffix}"
     stamp = folder / f"_agent{target.suffix}.made-of"
     names = [ROOT / name for name in sources.agent()]
-    include = [f"-I{ROOT / 'src'}", f"-I{ROOT / 'ext'}"]
     link = ["-shared", "-Wl,--as-needed", "-Wl,-z,relro", "-Wl,-z,now"]
-    command = [*flags, *include, *target.flags, *link, *map(str, names)]
+    command = [*command_of(target, flags), *link, *map(str, names)]
     headers = sorted([*(ROOT / "src/segment").rglob("*.h"), *(ROOT / "ext/agent").rglob("*.h")])
     patch_levels = [each / "patchlevel.h" for each in target.headers if (each / "patchlevel.h").is_file()]
     made_of = digest(command, [*names, *headers, *patch_levels])

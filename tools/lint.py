@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import re
 import shutil
@@ -15,6 +16,8 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+import agents
 
 ROOT = Path(__file__).resolve().parent.parent
 GENERATED = ("src/cpython/layouts/", "src/cpython/opcodes/")   # by tools/layouts.py, in columns of its own
@@ -50,18 +53,38 @@ def check_format(_build: Path) -> int:
     return code
 
 
-def check_tidy(build: Path) -> int:
-    command = [tool("clang-tidy"), "--quiet", "-p", str(build)]
-    names = [name for name in files(".c") if name.startswith(("src/", "ext/")) and not name.startswith(GENERATED)]
+def newest_python(build: Path) -> Path | None:
+    """A folder with a compile_commands.json of the extension modules for the newest Python that is found.
 
-    def tidy(name: str) -> subprocess.CompletedProcess[str]:
+    What is for other versions than the one that builds is skipped by the preprocessor, and would never be looked at.
+    """
+    found, _ = agents.targets([])
+    if not found:
+        return None
+    command = agents.command_of(found[-1], agents.flags_of_build(build))
+    folder = build / "tidy"
+    folder.mkdir(exist_ok=True)
+    names = [name for name in files(".c") if name.startswith("ext/")]
+    entries = [{"directory": str(ROOT), "file": name, "arguments": [*command, "-c", name]} for name in names]
+    (folder / "compile_commands.json").write_text(json.dumps(entries, indent=1), encoding="utf-8")
+    return folder
+
+
+def check_tidy(build: Path) -> int:
+    names = [name for name in files(".c") if name.startswith(("src/", "ext/")) and not name.startswith(GENERATED)]
+    jobs = [(build, name) for name in names]
+    if newest := newest_python(build):
+        jobs += [(newest, name) for name in names if name.startswith("ext/")]
+
+    def tidy(job: tuple[Path, str]) -> subprocess.CompletedProcess[str]:
         # gcc's own flags, which clang does not know, are no finding.
-        unknown = ["--extra-arg=-Wno-unknown-warning-option"]
-        return subprocess.run([*command, *unknown, name], cwd=ROOT, capture_output=True, text=True)
+        unknown = ["--extra-arg=-Wno-unknown-warning-option", "--extra-arg=-Qunused-arguments"]
+        command = [tool("clang-tidy"), "--quiet", "-p", str(job[0]), *unknown, job[1]]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
 
     code = 0
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        for done in pool.map(tidy, names):
+        for done in pool.map(tidy, jobs):
             if done.returncode:
                 print(done.stdout, end="")
                 if "error:" not in done.stdout:

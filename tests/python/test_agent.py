@@ -11,8 +11,10 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import agents as tool
 import interpreters
 import pytest
+import sources
 
 SHOW = "import outpace._agent as a, outpace._agents as f; print(a.__name__, a.__file__, f.find_agent(), sep='\\n')"
 FOUND = [each for each in interpreters.find() if each.minor >= 10]
@@ -93,6 +95,19 @@ def test_the_agent_shows_nothing_but_its_door(agents: Path) -> None:
     for path in sorted(agents.glob("_agent.*.so")):
         listed = subprocess.run(["nm", "-D", "--defined-only", path], check=True, capture_output=True, text=True).stdout
         assert [line.split()[-1] for line in listed.splitlines()] == ["PyInit__agent"], path
+
+
+def test_the_agent_compiles_for_free_threaded_builds(build: Path) -> None:
+    # They have the same headers, and this one word in their pyconfig.h; since 3.13.
+    found, _ = tool.targets([])
+    newer = [target for target in found if target.interpreter.minor >= 13]
+    if not newer:
+        pytest.skip("no CPython 3.13+ with headers")
+    for target in newer:
+        command = tool.command_of(target, tool.flags_of_build(build))
+        command += ["-DPy_GIL_DISABLED=1", "-Werror", "-fsyntax-only", *sources.agent()]
+        done = subprocess.run(command, cwd=tool.ROOT, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, f"{target.interpreter.version}\n{done.stderr}"
 
 
 def test_agents_are_built_once(root: Path, build: Path, agents: Path) -> None:
