@@ -49,6 +49,16 @@ static bool copy_kept(op_remap *remap, const op_profile_filter *filter, bool *th
         if (keeps_sample(filter, threads, sample) && !op_remap_sample(remap, sample))
             return false;
     }
+    for (size_t i = 0; i < from->calls.count; i++) {
+        const op_call *call = &from->calls.items[i];
+        if (threads[call->thread - 1] && !op_remap_call(remap, call))
+            return false;
+    }
+    for (size_t i = 0; i < from->lines.count; i++) {
+        const op_line *line = &from->lines.items[i];
+        if (threads[line->thread - 1] && !op_remap_line(remap, line))
+            return false;
+    }
     return op_remap_timelines(remap, filter->drop_waiting) && copy_counters(remap);
 }
 

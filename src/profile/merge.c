@@ -105,6 +105,12 @@ static bool add_rows(op_remap *remap, bool *all_stacks)
     for (size_t i = 0; i < from->samples.count; i++)
         if (!op_remap_sample(remap, &from->samples.items[i]))
             return false;
+    for (size_t i = 0; i < from->calls.count; i++)
+        if (!op_remap_call(remap, &from->calls.items[i]))
+            return false;
+    for (size_t i = 0; i < from->lines.count; i++)
+        if (!op_remap_line(remap, &from->lines.items[i]))
+            return false;
     return op_remap_timelines(remap, false);
 }
 

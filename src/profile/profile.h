@@ -214,13 +214,13 @@ size_t op_profile_stack_frames(const op_profile *profile, op_id stack, op_id *ou
 uint64_t op_profile_total_samples(const op_profile *profile);
 uint64_t op_profile_total_weight_ns(const op_profile *profile);
 
-// Which samples to keep; a zeroed filter keeps all.
+// Which threads to keep, with their calls and lines, and which of their samples; a zeroed filter keeps all.
 typedef struct {
     const char *thread_name;   // exact; NULL: all
     int64_t pid;               // 0: all
-    bool drop_waiting;         // leave out samples in state waiting
+    bool drop_waiting;         // leave out samples in state waiting; calls and lines hold no such state
 } op_profile_filter;
-// A new profile with the samples that `filter` keeps, and what they refer to. The caller frees *out.
+// A new profile with what `filter` keeps, and what they refer to. The caller frees *out.
 op_status op_profile_filter_copy(const op_profile *profile, const op_profile_filter *filter, op_profile **out,
                                  op_error *error) OP_MUST_CHECK;
 // Adds all of `from` to `into`: processes and threads stay apart, equal functions, frames and stacks are one,

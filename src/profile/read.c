@@ -9,7 +9,7 @@
 #include "profile/timeline.h"
 
 enum {
-    MAX_COLUMNS = 8,     // of numbers, the id not counted
+    MAX_COLUMNS = 12,    // of numbers, the id not counted
     MIN_ROW_BYTES = 4,   // no row of any table is smaller in a file
     MAX_COUNTERS = 4096,
     MAX_PROCESSES = 1 << 20,
@@ -198,6 +198,40 @@ static op_status take_sample(op_reader *reader, sqlite3_stmt *row, const int64_t
     return check_new(op_profile_add_sample(reader->profile, &sample), old_count);
 }
 
+static op_status take_call(op_reader *reader, sqlite3_stmt *row, const int64_t *values)
+{
+    (void)row;
+    op_call call = {.thread = (op_id)values[0],
+                    .caller = (op_id)values[1],
+                    .function = (op_id)values[2],
+                    .calls = (uint64_t)values[3],
+                    .recursive_calls = (uint64_t)values[4],
+                    .nested_calls = (uint64_t)values[5],
+                    .resumes = (uint64_t)values[6],
+                    .exceptions = (uint64_t)values[7],
+                    .own_ns = (uint64_t)values[8],
+                    .total_ns = (uint64_t)values[9],
+                    .outer_ns = (uint64_t)values[10],
+                    .suspended_ns = (uint64_t)values[11]};
+    if (call.recursive_calls > call.nested_calls || call.nested_calls > call.calls || call.resumes > call.calls ||
+        call.exceptions > call.calls)
+        return OP_BAD_DATA;
+    size_t old_count = reader->profile->calls.count;
+    return check_new(op_profile_add_call(reader->profile, &call), old_count);
+}
+
+static op_status take_line(op_reader *reader, sqlite3_stmt *row, const int64_t *values)
+{
+    (void)row;
+    op_line line = {.thread = (op_id)values[0],
+                    .function = (op_id)values[1],
+                    .line = (uint32_t)values[2],
+                    .hits = (uint64_t)values[3],
+                    .ns = (uint64_t)values[4]};
+    size_t old_count = reader->profile->lines.count;
+    return check_new(op_profile_add_line(reader->profile, &line), old_count);
+}
+
 static op_status take_counter(op_reader *reader, sqlite3_stmt *row, const int64_t *values)
 {
     (void)row;
@@ -266,6 +300,10 @@ done:
     {                                                                                                              \
         -OP_PROFILE_MAX_TIME_NS, OP_PROFILE_MAX_TIME_NS                                                            \
     }
+#define LENGTH                                                                                                     \
+    {                                                                                                              \
+        0, OP_PROFILE_MAX_TIME_NS                                                                                  \
+    }
 #define FLAG                                                                                                       \
     {                                                                                                              \
         0, 1                                                                                                       \
@@ -328,7 +366,8 @@ static op_status read_stacks(op_reader *reader, op_error *error)
     column_range string = {0, (int64_t)profile->strings.count};
     op_status status;
     {
-        const column_range ranges[] = {{0, OP_FRAME_KIND_COUNT - 1}, string, string, LINE};
+        int64_t last_kind = reader->file.version == 1 ? OP_FRAME_IDLE : OP_FRAME_KIND_COUNT - 1;
+        const column_range ranges[] = {{0, last_kind}, string, string, LINE};
         status = READ_TABLE("function", "SELECT id, kind, name, file, first_line FROM function ORDER BY id",
                             MAX_ROWS, false, take_function);
     }
@@ -369,6 +408,30 @@ static op_status read_samples(op_reader *reader, op_error *error)
     return status;
 }
 
+static op_status read_counts(op_reader *reader, op_error *error)
+{
+    column_range thread = {1, (int64_t)reader->profile->threads.count};
+    column_range function = {1, (int64_t)reader->profile->functions.count};
+    op_status status;
+    if (reader->file.version == 1)   // had neither
+        return OP_OK;
+    {
+        const column_range ranges[] = {
+            thread,       {0, function.max}, function, NOT_NEGATIVE, NOT_NEGATIVE, NOT_NEGATIVE,
+            NOT_NEGATIVE, NOT_NEGATIVE,      LENGTH,   LENGTH,       LENGTH,       LENGTH};
+        status = READ_TABLE("call",
+                            "SELECT id, thread, caller, function, calls, recursive_calls, nested_calls, resumes, "
+                            "exceptions, own_ns, total_ns, outer_ns, suspended_ns FROM call ORDER BY id",
+                            MAX_ROWS, false, take_call);
+    }
+    if (status == OP_OK) {
+        const column_range ranges[] = {thread, function, LINE, NOT_NEGATIVE, LENGTH};
+        status = READ_TABLE("line", "SELECT id, thread, function, line, hits, ns FROM line ORDER BY id", MAX_ROWS,
+                            false, take_line);
+    }
+    return status;
+}
+
 op_status op_profile_read(const char *path, op_profile **profile, op_error *error)
 {
     op_reader reader = {0};
@@ -386,6 +449,8 @@ op_status op_profile_read(const char *path, op_profile **profile, op_error *erro
         status = read_stacks(&reader, error);
     if (status == OP_OK)
         status = read_samples(&reader, error);
+    if (status == OP_OK)
+        status = read_counts(&reader, error);
     if (status == OP_OK && reader.timelines_left_out > 0) {
         status = op_profile_set_counter(reader.profile, "timelines_left_out", reader.timelines_left_out);
         if (status != OP_OK)

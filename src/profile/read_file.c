@@ -293,20 +293,20 @@ static int read_number(sqlite3 *db, const char *sql, uint32_t *number)
 static op_status check_schema(op_read_file *file, op_error *error)
 {
     sqlite3_stmt *statement = NULL;
-    size_t known = 0, rows = 0;
+    size_t known = 0, rows = 0, expected = op_schema_count(file->version);
     uint64_t seen = 0;
     int code = sqlite3_prepare_v2(file->db, "SELECT type, name, sql FROM sqlite_schema", -1, &statement, NULL);
     while (code == SQLITE_OK || code == SQLITE_ROW) {
         code = sqlite3_step(statement);
-        if (code != SQLITE_ROW || ++rows > op_schema_object_count)
+        if (code != SQLITE_ROW || ++rows > expected)
             break;
         const char *type = (const char *)sqlite3_column_text(statement, 0);
         const char *name = (const char *)sqlite3_column_text(statement, 1);
         const char *sql = (const char *)sqlite3_column_text(statement, 2);
         for (size_t i = 0; type && name && sql && i < op_schema_object_count; i++) {
             const op_schema_object *object = &op_schema_objects[i];
-            bool same = strcmp(type, object->type) == 0 && strcmp(name, object->name) == 0 &&
-                        strcmp(sql, object->sql) == 0;
+            bool same = op_schema_has(file->version, object) && strcmp(type, object->type) == 0 &&
+                        strcmp(name, object->name) == 0 && strcmp(sql, object->sql) == 0;
             if (same && !(seen & (UINT64_C(1) << i))) {
                 seen |= UINT64_C(1) << i;
                 known++;
@@ -316,7 +316,7 @@ static op_status check_schema(op_read_file *file, op_error *error)
     sqlite3_finalize(statement);
     if (code != SQLITE_DONE && code != SQLITE_ROW)
         return op_read_file_error(file, code, error);
-    if (known != op_schema_object_count || rows != op_schema_object_count)
+    if (known != expected || rows != expected)
         return op_error_set(error, OP_NOT_PROFILE, "'%s' is not an Outpace profile: it has other tables or views",
                             file->path);
     return OP_OK;
@@ -339,14 +339,14 @@ op_status op_read_file_open(op_read_file *file, const char *path, op_error *erro
     int64_t bytes = facts.bytes + (log_bytes > 0 ? log_bytes : 0);
     bytes = bytes < INT64_MAX / STEPS_PER_BYTE - MIN_STEPS ? bytes : INT64_MAX / STEPS_PER_BYTE - MIN_STEPS;
     file->steps_left = (MIN_STEPS + bytes * STEPS_PER_BYTE) / OP_READ_FILE_STEPS;
-    uint32_t application_id = 0, user_version = 0;
+    uint32_t application_id = 0;
     int code = open_somehow(file, real_path, facts.wal_mode);
     free(real_path);
     if (code == SQLITE_OK)
         code = read_number(file->db, "PRAGMA application_id", &application_id);
     if (code == SQLITE_OK)
-        code = read_number(file->db, "PRAGMA user_version", &user_version);
-    status = code == SQLITE_OK ? check_identity(path, application_id, user_version, error)
+        code = read_number(file->db, "PRAGMA user_version", &file->version);
+    status = code == SQLITE_OK ? check_identity(path, application_id, file->version, error)
                                : op_read_file_error(file, code, error);
     if (status == OP_OK)
         status = check_schema(file, error);

@@ -11,6 +11,7 @@ typedef struct {
     sqlite3 *db;          // owned; inside a read transaction: sees one state however long it reads
     const char *path;     // borrowed; as the user gave it
     char *copy_folder;    // owned; where the file had to be copied to be opened, else NULL
+    uint32_t version;     // of the format: 1 .. OP_PROFILE_VERSION
     int64_t bytes;        // of the file and its log: no more rows than these can hold are believed
     int64_t steps_left;   // of the machine inside SQLite, in OP_READ_FILE_STEPS; 0 ends the reading
 } op_read_file;

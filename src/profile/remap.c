@@ -96,21 +96,27 @@ bool op_remap_run(op_remap *remap)
     return true;
 }
 
+bool op_remap_function(op_remap *remap, op_id old, op_id *id)
+{
+    if (old != 0 && remap->functions[old] == 0) {
+        op_function function = remap->from->functions.items[old - 1];
+        if (!op_remap_string(remap, function.name, &function.name) ||
+            !op_remap_string(remap, function.file, &function.file))
+            return false;
+        remap->functions[old] = op_profile_add_function(remap->into, &function);
+        if (remap->functions[old] == 0)
+            return false;
+    }
+    *id = remap->functions[old];
+    return true;
+}
+
 static bool remap_frame(op_remap *remap, op_id old, op_id *id)
 {
     if (remap->frames[old] == 0) {
         op_frame frame = remap->from->frames.items[old - 1];
-        op_id *function_id = &remap->functions[frame.function];
-        if (*function_id == 0) {
-            op_function function = remap->from->functions.items[frame.function - 1];
-            if (!op_remap_string(remap, function.name, &function.name) ||
-                !op_remap_string(remap, function.file, &function.file))
-                return false;
-            *function_id = op_profile_add_function(remap->into, &function);
-            if (*function_id == 0)
-                return false;
-        }
-        frame.function = *function_id;
+        if (!op_remap_function(remap, frame.function, &frame.function))
+            return false;
         remap->frames[old] = op_profile_add_frame(remap->into, frame);
         if (remap->frames[old] == 0)
             return false;
@@ -149,6 +155,21 @@ bool op_remap_sample(op_remap *remap, const op_sample *sample)
         return false;
     copy.stack = remap->stacks[sample->stack];
     return op_profile_add_sample(remap->into, &copy) != 0;
+}
+
+bool op_remap_call(op_remap *remap, const op_call *call)
+{
+    op_call copy = *call;
+    return op_remap_thread(remap, call->thread, &copy.thread) &&
+           op_remap_function(remap, call->caller, &copy.caller) &&
+           op_remap_function(remap, call->function, &copy.function) && op_profile_add_call(remap->into, &copy) != 0;
+}
+
+bool op_remap_line(op_remap *remap, const op_line *line)
+{
+    op_line copy = *line;
+    return op_remap_thread(remap, line->thread, &copy.thread) &&
+           op_remap_function(remap, line->function, &copy.function) && op_profile_add_line(remap->into, &copy) != 0;
 }
 
 bool op_remap_timelines(op_remap *remap, bool drop_waiting)

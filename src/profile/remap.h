@@ -19,10 +19,13 @@ void op_remap_fini(op_remap *remap);
 bool op_remap_string(op_remap *remap, op_id old, op_id *id);
 bool op_remap_process(op_remap *remap, op_id old, op_id *id);
 bool op_remap_thread(op_remap *remap, op_id old, op_id *id);
+bool op_remap_function(op_remap *remap, op_id old, op_id *id);
 bool op_remap_run(op_remap *remap);
 // The stacks for which needed[old - 1] is set (their callers are added to `needed`).
 bool op_remap_stacks(op_remap *remap, bool *needed);
 bool op_remap_sample(op_remap *remap, const op_sample *sample);   // its stack was carried
+bool op_remap_call(op_remap *remap, const op_call *call);
+bool op_remap_line(op_remap *remap, const op_line *line);
 // The timelines of the threads that were carried. Stacks were carried.
 bool op_remap_timelines(op_remap *remap, bool drop_waiting);
 

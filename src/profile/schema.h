@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: MIT
-// What stands in the profile file: one list from which the writer makes it and by which the reader knows it.
+// What stands in the profile file: one list from which the writer makes it and by which the reader knows it. A text
+// that stood in files once stays in the list: they are read by it.
 // docs/profile-format.md explains each table. For the room itself.
 #ifndef OP_PROFILE_SCHEMA_H
 #define OP_PROFILE_SCHEMA_H
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum {
     OP_SCHEMA_APPLICATION_ID = 0x4F757450,   // "OutP", PRAGMA application_id
@@ -16,10 +19,13 @@ enum {
 
 typedef struct {
     const char *type, *name;
-    const char *sql;   // as SQLite keeps it
+    const char *sql;         // as SQLite keeps it
+    uint32_t since, until;   // versions of the format that have it, both included
 } op_schema_object;
 
 extern const op_schema_object op_schema_objects[];   // in the order of their making
 extern const size_t op_schema_object_count;
+bool op_schema_has(uint32_t version, const op_schema_object *object);
+size_t op_schema_count(uint32_t version);   // of its objects
 
 #endif

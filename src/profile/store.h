@@ -6,8 +6,8 @@
 
 #include "profile/profile.h"
 
-// One store writes a profile at a time. Rows of processes, threads, samples and counters may change between
-// flushes, those of strings, functions, frames and stacks may not.
+// One store writes a profile at a time. Rows of processes, threads, samples, calls, lines and counters may change
+// between flushes, those of strings, functions, frames and stacks may not. Of a call or line only its numbers may.
 typedef struct op_store op_store;
 
 // Makes `path` (0600; an old regular file there is replaced at once, a symlink refused). `profile` is borrowed

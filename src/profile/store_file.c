@@ -135,7 +135,8 @@ static op_status build(const char *temporary, const char *path, op_error *error)
     if (code == SQLITE_OK)
         code = sqlite3_exec(db, text, NULL, NULL, NULL);
     for (size_t i = 0; i < op_schema_object_count && code == SQLITE_OK; i++)
-        code = sqlite3_exec(db, op_schema_objects[i].sql, NULL, NULL, NULL);
+        if (op_schema_has(OP_PROFILE_VERSION, &op_schema_objects[i]))
+            code = sqlite3_exec(db, op_schema_objects[i].sql, NULL, NULL, NULL);
     if (code == SQLITE_OK)
         code = sqlite3_exec(db, "COMMIT", NULL, NULL, NULL);
     op_status status = OP_OK;
