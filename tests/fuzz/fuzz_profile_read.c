@@ -38,6 +38,24 @@ static void walk(const op_profile *profile)
                 abort();
         }
     }
+    for (size_t i = 0; i < profile->calls.count; i++) {
+        const op_call *call = &profile->calls.items[i];
+        if (!op_profile_thread(profile, call->thread) || !op_profile_function(profile, call->function) ||
+            (call->caller && !op_profile_function(profile, call->caller)))
+            abort();
+        if (call->calls > OP_PROFILE_MAX_COUNT || call->nested_calls > call->calls ||
+            call->recursive_calls > call->nested_calls || call->resumes > call->calls ||
+            call->exceptions > call->calls || call->own_ns > OP_PROFILE_MAX_TIME_NS ||
+            call->total_ns > OP_PROFILE_MAX_TIME_NS || call->outer_ns > OP_PROFILE_MAX_TIME_NS ||
+            call->suspended_ns > OP_PROFILE_MAX_TIME_NS)
+            abort();
+    }
+    for (size_t i = 0; i < profile->lines.count; i++) {
+        const op_line *line = &profile->lines.items[i];
+        if (!op_profile_thread(profile, line->thread) || !op_profile_function(profile, line->function) ||
+            line->hits > OP_PROFILE_MAX_COUNT || line->ns > OP_PROFILE_MAX_TIME_NS)
+            abort();
+    }
     for (size_t i = 0; i < profile->timelines.count; i++) {
         op_timeline_iterator iterator;
         op_timeline_run run;

@@ -95,7 +95,59 @@ static inline bool fixture_tick(op_profile *profile, op_id thread, op_id stack, 
            op_timeline_add(profile, thread, stack, state, at_ns, length_ns, 1) == OP_OK;
 }
 
-// main -> work -> fib (recursive), main -> idle; a known number of samples. False: out of memory.
+// <module> calls work, that fib, which recurs and calls len; a line of work in both threads. False: out of memory.
+static inline bool fixture_trace(op_profile *profile)
+{
+    op_id module = fixture_function(profile, "<module>", "/app/main.py", 1);
+    op_id work = fixture_function(profile, "work", "/app/main.py", 1);
+    op_id fib = fixture_function(profile, "fib", "/app/main.py", 1);
+    op_function len = {.kind = OP_FRAME_BUILTIN,
+                       .name = op_profile_string(profile, "<built-in method builtins.len>")};
+    op_id builtin = len.name ? op_profile_add_function(profile, &len) : 0;
+    const op_call calls[] = {
+        {.thread = 1, .function = module, .calls = 1, .own_ns = 100, .total_ns = 1000, .outer_ns = 1000},
+        {.thread = 1,
+         .caller = module,
+         .function = work,
+         .calls = 4,
+         .resumes = 3,
+         .exceptions = 1,
+         .own_ns = 200,
+         .total_ns = 900,
+         .outer_ns = 900,
+         .suspended_ns = 50},
+        {.thread = 1, .caller = work, .function = fib, .calls = 5, .own_ns = 300, .total_ns = 700, .outer_ns = 700},
+        {.thread = 1,
+         .caller = fib,
+         .function = fib,
+         .calls = 20,
+         .recursive_calls = 15,
+         .nested_calls = 20,
+         .own_ns = 350,
+         .total_ns = 380},
+        {.thread = 1,
+         .caller = fib,
+         .function = builtin,
+         .calls = 25,
+         .own_ns = 50,
+         .total_ns = 50,
+         .outer_ns = 50},
+        {.thread = 2, .function = work, .calls = 1, .own_ns = 7, .total_ns = 7, .outer_ns = 7},
+    };
+    const op_line lines[] = {
+        {.thread = 1, .function = work, .line = 20, .hits = 6, .ns = 800},
+        {.thread = 1, .function = work, .line = 21, .hits = 1, .ns = 90},
+        {.thread = 2, .function = work, .line = 20, .hits = 2, .ns = 6},
+    };
+    bool made = module && work && fib && builtin;
+    for (size_t i = 0; made && i < sizeof calls / sizeof calls[0]; i++)
+        made = op_profile_add_call(profile, &calls[i]) != 0;
+    for (size_t i = 0; made && i < sizeof lines / sizeof lines[0]; i++)
+        made = op_profile_add_line(profile, &lines[i]) != 0;
+    return made;
+}
+
+// main -> work -> fib (recursive), main -> idle; a known number of samples, calls and lines. False: out of memory.
 static inline bool fixture_fill(op_profile *profile)
 {
     if (!fixture_begin(profile))
@@ -118,7 +170,7 @@ static inline bool fixture_fill(op_profile *profile)
     }
     op_sample task = {
         .thread = 1, .task = op_profile_string(profile, "Task-1"), .stack = work, .count = 7, .weight_ns = 7000000};
-    return task.task && op_profile_add_sample(profile, &task) &&
+    return task.task && op_profile_add_sample(profile, &task) && fixture_trace(profile) &&
            op_profile_set_counter(profile, "samples", 207) == OP_OK &&
            op_profile_set_counter(profile, "late", -3) == OP_OK;
 }
@@ -152,13 +204,22 @@ static inline void fixture_compare_text(const op_profile *a, op_id a_id, const o
     TAP_EQ_BYTES(first.text, first.bytes, second.text, second.bytes);
 }
 
+// The numbers, whosever they are.
+static inline void fixture_compare_call(const op_call *x, const op_call *y)
+{
+    TAP_OK(x->calls == y->calls && x->recursive_calls == y->recursive_calls && x->nested_calls == y->nested_calls &&
+           x->resumes == y->resumes && x->exceptions == y->exceptions && x->own_ns == y->own_ns &&
+           x->total_ns == y->total_ns && x->outer_ns == y->outer_ns && x->suspended_ns == y->suspended_ns);
+}
+
 // All tables are equal, id by id. Timelines by their runs, since a store cuts them otherwise.
 static inline void fixture_compare(const op_profile *a, const op_profile *b)
 {
     TAP_REQUIRE(a->strings.count == b->strings.count && a->processes.count == b->processes.count &&
                 a->threads.count == b->threads.count && a->functions.count == b->functions.count &&
                 a->frames.count == b->frames.count && a->stacks.count == b->stacks.count &&
-                a->samples.count == b->samples.count && a->counters.count == b->counters.count);
+                a->samples.count == b->samples.count && a->calls.count == b->calls.count &&
+                a->lines.count == b->lines.count && a->counters.count == b->counters.count);
     for (op_id id = 1; id <= a->strings.count; id++)
         fixture_compare_text(a, id, b, id);
     TAP_EQ_INT(a->run.command, b->run.command);
@@ -192,6 +253,16 @@ static inline void fixture_compare(const op_profile *a, const op_profile *b)
         const op_sample *x = &a->samples.items[i], *y = &b->samples.items[i];
         TAP_OK(x->thread == y->thread && x->task == y->task && x->stack == y->stack && x->state == y->state &&
                x->count == y->count && x->weight_ns == y->weight_ns);
+    }
+    for (size_t i = 0; i < a->calls.count; i++) {
+        const op_call *x = &a->calls.items[i], *y = &b->calls.items[i];
+        TAP_OK(x->thread == y->thread && x->caller == y->caller && x->function == y->function);
+        fixture_compare_call(x, y);
+    }
+    for (size_t i = 0; i < a->lines.count; i++) {
+        const op_line *x = &a->lines.items[i], *y = &b->lines.items[i];
+        TAP_OK(x->thread == y->thread && x->function == y->function && x->line == y->line && x->hits == y->hits &&
+               x->ns == y->ns);
     }
     for (size_t i = 0; i < a->counters.count; i++)
         TAP_OK(a->counters.items[i].name == b->counters.items[i].name &&

@@ -18,6 +18,10 @@ TAP_TEST(empty_filter_keeps_all)
     TAP_EQ_UINT(all->samples.count, profile->samples.count);
     TAP_EQ_UINT(all->stacks.count, profile->stacks.count);
     TAP_EQ_UINT(all->threads.count, 2);
+    TAP_EQ_UINT(all->functions.count, profile->functions.count);
+    TAP_REQUIRE(all->calls.count == profile->calls.count && all->lines.count == profile->lines.count);
+    for (size_t i = 0; i < profile->calls.count; i++)
+        fixture_compare_call(&all->calls.items[i], &profile->calls.items[i]);
     TAP_EQ_INT(op_profile_counter(all, "samples"), 207);
     TAP_EQ_INT(all->run.started_unix_ns, profile->run.started_unix_ns);
     fixture_compare_text(all, all->run.command, profile, profile->run.command);
@@ -42,6 +46,10 @@ TAP_TEST(by_thread_pid_and_state)
     TAP_EQ_UINT(worker->threads.count, 1);
     TAP_EQ_UINT(worker->stacks.count, 3);   // only what the samples refer to
     TAP_EQ_UINT(worker->timelines.count, 1);
+    TAP_REQUIRE(worker->calls.count == 1 && worker->lines.count == 1);
+    TAP_OK(worker->calls.items[0].thread == 1 && worker->calls.items[0].own_ns == 7);
+    TAP_EQ_STR(op_profile_text(worker, op_profile_function(worker, worker->lines.items[0].function)->name).text,
+               "work");
     TAP_EQ_UINT(fixture_timeline_samples(worker, 1, NULL), 100);
     op_profile_free(worker);
 
@@ -53,12 +61,26 @@ TAP_TEST(by_thread_pid_and_state)
     op_profile *none = filtered(profile, (op_profile_filter){.pid = 101});
     TAP_EQ_UINT(op_profile_total_samples(none), 0);
     TAP_EQ_UINT(none->threads.count, 0);
+    TAP_OK(none->functions.count == 0 && none->calls.count == 0 && none->lines.count == 0);
     TAP_EQ_UINT(none->timelines.count, 0);
     op_profile_free(none);
 
     op_profile *same = filtered(profile, (op_profile_filter){.pid = 100});
     TAP_EQ_UINT(op_profile_total_samples(same), 207);
     op_profile_free(same);
+    op_profile_free(profile);
+}
+
+// A traced thread that was never sampled is kept all the same.
+TAP_TEST(calls_without_samples)
+{
+    op_profile *profile = NULL;
+    TAP_REQUIRE(op_profile_new(&profile) == OP_OK && fixture_begin(profile) && fixture_trace(profile));
+    op_profile *out = filtered(profile, (op_profile_filter){.drop_waiting = true});
+    TAP_OK(out->threads.count == 2 && out->calls.count == profile->calls.count && out->stacks.count == 0);
+    TAP_EQ_STR(op_profile_text(out, op_profile_function(out, out->calls.items[2].caller)->name).text, "work");
+    TAP_EQ_INT(op_profile_function(out, out->calls.items[4].function)->kind, OP_FRAME_BUILTIN);
+    op_profile_free(out);
     op_profile_free(profile);
 }
 

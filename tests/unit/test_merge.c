@@ -31,6 +31,14 @@ TAP_TEST(two_runs)
     TAP_EQ_UINT(into->stacks.count, stacks + 1);   // equal ones are one
     TAP_EQ_UINT(into->functions.count, functions + 1);
     TAP_EQ_INT(op_profile_counter(into, "samples"), 414);
+    TAP_REQUIRE(into->calls.count == 2 * from->calls.count && into->lines.count == 2 * from->lines.count);
+    for (size_t i = 0; i < from->calls.count; i++) {
+        const op_call *old = &into->calls.items[i], *added = &into->calls.items[from->calls.count + i];
+        fixture_compare_call(old, added);
+        TAP_OK(added->thread == old->thread + 2 && added->caller == old->caller &&
+               added->function == old->function);
+    }
+    TAP_OK(into->lines.items[5].thread == 4 && into->lines.items[5].line == 20 && into->lines.items[5].ns == 6);
     TAP_EQ_INT(into->run.duration_ns, 2500000000);
     TAP_OK(into->run.complete);
     TAP_EQ_STR(op_profile_text(into, into->run.command).text, "python app.py; python other.py");
