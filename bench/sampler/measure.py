@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from math import isnan
 from pathlib import Path
 
-from machine import Interpreter, wake_percent
+from interpreters import Interpreter
+from machine import wake_percent
 from profilers import Outcome, Recording, Tool
 from stacks import Stacks, judge, upper_bound_text
 from stats import Summary, summarise

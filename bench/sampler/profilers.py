@@ -12,7 +12,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from machine import Interpreter, cache_folder, loader, unstable
+from interpreters import Interpreter
+from machine import cache_folder, loader, unstable
 from stacks import Stacks, read_collapsed, read_mojo
 
 PEERS = ("py-spy==0.4.3", "austin-dist==4.0.0")

@@ -12,23 +12,23 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import os
 import shlex
 import signal
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE))
+sys.path[:0] = [str(HERE), str(HERE.parent / "common")]
 
+from interpreters import interpreter_315, main_interpreter  # noqa: E402
 from latency import latency  # noqa: E402
-from machine import ROOT, TOOL_CPU, describe, interpreter_315, main_interpreter  # noqa: E402
+from machine import ROOT, TOOL_CPU, describe  # noqa: E402
 from measure import FULL, QUICK, Bench, Runner, chains, cpu, deep, memory, slowdown, threads, throughput  # noqa: E402
 from profilers import Outpace, find_peers  # noqa: E402
+from report import finite, hush, revision, say  # noqa: E402
 from table import Figure, Lane, losses, markdown  # noqa: E402
 from turns import turns  # noqa: E402
 
@@ -54,30 +54,6 @@ def options() -> argparse.Namespace:
     parser.add_argument("--python", metavar="EXE", help="the interpreter that is watched (default: 3.13, 3.12 or 3.11)")
     parser.add_argument("--outpace", type=Path, metavar="EXE", default=ROOT / "build/outpace", help="default: build/outpace")
     return parser.parse_args()
-
-
-def say(text: str) -> None:
-    if sys.stderr.isatty():
-        print(f"\r\x1b[K{text[:110]}", end="", file=sys.stderr, flush=True)
-    else:
-        print(f"bench: {text}", file=sys.stderr, flush=True)
-
-
-def revision() -> str:
-    try:
-        done = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True)
-    except OSError:
-        return "unknown"
-    return done.stdout.strip() or "unknown"
-
-
-def finite(value: object) -> object:
-    """JSON knows no NaN."""
-    if isinstance(value, dict):
-        return {key: finite(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [finite(inner) for inner in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def write_json(path: Path, about: dict[str, object], figures: list[Figure]) -> None:
@@ -124,8 +100,7 @@ def main() -> int:
     finally:
         if python315 is not None and python315.folder is not None:
             python315.folder.cleanup()
-        if sys.stderr.isatty():
-            print("\r\x1b[K", end="", file=sys.stderr)
+        hush()
 
     lanes = [runner.lane for runner in runners]
     command = shlex.join(["bench/sampler/run.py", *sys.argv[1:]])

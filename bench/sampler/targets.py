@@ -7,7 +7,8 @@ import contextlib
 import subprocess
 from types import TracebackType
 
-from machine import Interpreter, target_pin
+from interpreters import Interpreter
+from machine import target_pin
 
 
 class Target:
