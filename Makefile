@@ -44,6 +44,10 @@ check: lint test ## lint and test
 bench: build ## measure side by side with peers, which are installed into a folder of their own
 	@$(BIN)/python bench/sampler/run.py
 
+.PHONY: bench-tracer
+bench-tracer: build ## the same for the exact tracer: calls and lines, on each Python from 3.10 on
+	@$(BIN)/python bench/tracer/run.py --python all
+
 .PHONY: fuzz
 fuzz: .venv/ready-fuzz ## fuzz each target for FUZZ_SECONDS (60)
 	@$(MAKE) --no-print-directory build-fuzz/build.ninja \
@@ -90,7 +94,7 @@ clean: ## remove what was built; .venv stays
 .PHONY: help
 help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
-	    /^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	    /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 # ---- how it hangs together ---------------------------------------------------------------------------------------
 
