@@ -45,7 +45,7 @@ bench: build ## measure side by side with peers, which are installed into a fold
 	@$(BIN)/python bench/sampler/run.py
 
 .PHONY: bench-tracer
-bench-tracer: build ## the same for the exact tracer: calls and lines, on each Python from 3.10 on
+bench-tracer: build agents ## the same for the exact tracer: calls and lines, on each Python from 3.10 on
 	@$(BIN)/python bench/tracer/run.py --python all
 
 .PHONY: fuzz

@@ -78,8 +78,8 @@ class Stage:
             shutil.copy(HERE / name, self.folder)
         shutil.copytree(HERE / "workloads", self.folder / "workloads", ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copytree(ROOT / "python/outpace", self.folder / "package/outpace",
-                        ignore=shutil.ignore_patterns("__pycache__", "meson.build"))
-        for agent in sorted(self.outpace.resolve().parent.rglob("_agent.*.so")):
+                        ignore=shutil.ignore_patterns("__pycache__", "*.so"))
+        for agent in sorted(self.outpace.resolve().parent.glob("agents/_agent.*.so")):
             shutil.copy(agent, self.folder / "package/outpace")
         for name in ("floor", "scratch"):
             (self.folder / name).mkdir(mode=0o700)
