@@ -43,58 +43,59 @@ typedef struct {
     uint32_t version;
     uint32_t pid, parent_pid;
     uint32_t modes;
-    uint32_t ticks_are_ns;       // 1: ticks are CLOCK_MONOTONIC; 0: the processor's counter
-    uint32_t python;             // sys.hexversion
+    uint32_t ticks_are_ns;   // 1: ticks are CLOCK_MONOTONIC; 0: the processor's counter
+    uint32_t python;         // sys.hexversion
     int64_t started_unix_ns;
     int64_t started_monotonic_ns;
-    uint64_t started_ticks;      // read together with started_monotonic_ns
-    uint64_t process_start;      // field 22 of /proc/PID/stat: tells a process from another with its id; 0: unknown
-    uint64_t base;               // where the process has mapped the file: op_segment_frame.edge is an address there
-    char executable[1024];       // sys.executable, NUL-terminated, cut
-    char command[2048];          // sys.orig_argv parted by NULs, ended by two, cut
-    uint64_t check;              // op_segment_check of all that stands above
+    uint64_t started_ticks;   // read together with started_monotonic_ns
+    uint64_t process_start;   // field 22 of /proc/PID/stat: tells a process from another with its id; 0: unknown
+    uint64_t base;            // where the process has mapped the file: op_segment_frame.edge is an address there
+    char executable[1024];    // sys.executable, NUL-terminated, cut
+    char command[2048];       // sys.orig_argv parted by NULs, ended by two, cut
+    uint64_t check;           // op_segment_check of all that stands above
     // What follows changes while the process lives.
-    uint64_t bytes;              // of the file that are in use: header and whole chunks
-    uint64_t lost_calls;         // calls that could not be counted: no room, no memory, too deep
+    uint64_t bytes;        // of the file that are in use: header and whole chunks
+    uint64_t lost_calls;   // calls that could not be counted: no room, no memory, too deep
     uint64_t lost_functions;
     uint64_t lost_lines;
-    uint64_t lost_processes;     // children whose own segment could not be made
-    uint32_t stopped;            // 1: the tracer was stopped in order; what is open was closed
+    uint64_t lost_processes;   // children whose own segment could not be made
+    uint32_t stopped;          // 1: the tracer was stopped in order; what is open was closed
     uint32_t unused;
 } op_segment_header;
 
 typedef enum {
-    OP_SEGMENT_THREAD = 1,      // one op_segment_thread
-    OP_SEGMENT_FUNCTION = 2,    // op_segment_function, each with its texts behind it
-    OP_SEGMENT_EDGE = 3,        // op_segment_edge of one thread
-    OP_SEGMENT_SHADOW = 4,      // op_segment_frame of one thread: its shadow stack, the last such chunk is the live one
-    OP_SEGMENT_LINE = 5,        // op_segment_line of one function in one thread; record i is line first_line + i
+    OP_SEGMENT_THREAD = 1,     // one op_segment_thread
+    OP_SEGMENT_FUNCTION = 2,   // op_segment_function, each with its texts behind it
+    OP_SEGMENT_EDGE = 3,       // op_segment_edge of one thread
+    OP_SEGMENT_SHADOW =
+        4,                 // op_segment_frame of one thread: its shadow stack, the last such chunk is the live one
+    OP_SEGMENT_LINE = 5,   // op_segment_line of one function in one thread; record i is line first_line + i
     OP_SEGMENT_KIND_END
 } op_segment_kind;
 
 typedef struct {
-    uint32_t magic;        // OP_SEGMENT_CHUNK_MAGIC
+    uint32_t magic;   // OP_SEGMENT_CHUNK_MAGIC
     uint32_t kind;
     uint64_t bytes;        // of the chunk with this head
     uint32_t thread;       // index of the thread, from 0, in the order of THREAD chunks; FUNCTION: 0
     uint32_t function;     // LINE: whose lines
     uint32_t first_line;   // LINE
     uint32_t reserved;
-    uint64_t check;        // op_segment_check of what stands above
-    uint64_t count;        // records that are valid; FUNCTION: bytes of them. Changes
+    uint64_t check;   // op_segment_check of what stands above
+    uint64_t count;   // records that are valid; FUNCTION: bytes of them. Changes
     uint64_t unused[2];
-} op_segment_chunk;        // 64 bytes
+} op_segment_chunk;   // 64 bytes
 
 typedef struct {
-    uint64_t tid;              // of the operating system
+    uint64_t tid;   // of the operating system
     uint64_t started_ticks;
-    uint64_t last_ticks;       // of the newest event; 0: none
-    uint64_t depth;            // frames of the shadow stack that are live; in SHADOW frames 1..depth (0 is the root)
+    uint64_t last_ticks;   // of the newest event; 0: none
+    uint64_t depth;        // frames of the shadow stack that are live; in SHADOW frames 1..depth (0 is the root)
     uint32_t is_main;
-    uint32_t threads;          // of the operating system that were recorded here one after the other
+    uint32_t threads;   // of the operating system that were recorded here one after the other
     uint32_t ended;
     uint32_t unused;
-    char name[64];             // NUL-terminated, "" while unknown
+    char name[64];   // NUL-terminated, "" while unknown
 } op_segment_thread;
 
 typedef enum { OP_SEGMENT_PYTHON = 0, OP_SEGMENT_BUILTIN = 1 } op_segment_function_kind;
@@ -116,26 +117,26 @@ typedef struct {
 // thread.
 typedef struct {
     uint32_t caller, callee;
-    uint32_t check;            // low half of op_segment_check of (caller, callee)
-    uint32_t open;             // entries of this edge that are on the shadow stack
-    uint64_t calls;            // entries that were left
+    uint32_t check;   // low half of op_segment_check of (caller, callee)
+    uint32_t open;    // entries of this edge that are on the shadow stack
+    uint64_t calls;   // entries that were left
     uint64_t own;
     uint64_t total;
     uint64_t outer_total;
-    uint64_t recursive;        // of `calls`: while this edge was open already
-    uint64_t nested;           // of `calls`: while the function was open already, by whichever caller
+    uint64_t recursive;   // of `calls`: while this edge was open already
+    uint64_t nested;      // of `calls`: while the function was open already, by whichever caller
     // Second cache line: seldom changed.
-    uint64_t resumes;          // of `calls`: resumptions
-    uint64_t exceptions;       // of `calls`: left by an exception
-    uint64_t suspended;        // ticks between being left by a yield and being resumed
+    uint64_t resumes;      // of `calls`: resumptions
+    uint64_t exceptions;   // of `calls`: left by an exception
+    uint64_t suspended;    // ticks between being left by a yield and being resumed
     uint64_t unused[5];
-} op_segment_edge;             // 128 bytes
+} op_segment_edge;   // 128 bytes
 
 typedef struct {
-    uint64_t key;      // of the process, without meaning outside
-    uint64_t edge;     // address of the op_segment_edge in the process: header.base + its offset in the file
-    uint64_t start;    // ticks
-    uint64_t child;    // ticks spent in what it called
+    uint64_t key;     // of the process, without meaning outside
+    uint64_t edge;    // address of the op_segment_edge in the process: header.base + its offset in the file
+    uint64_t start;   // ticks
+    uint64_t child;   // ticks spent in what it called
 } op_segment_frame;
 
 typedef struct {

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+#include <math.h>
+#include <time.h>
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+#include "agent.h"
+
+bool op_ticks_are_ns;
+
+int64_t op_clock_now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+// "Invariant TSC": Intel SDM 3B 18.17.1, AMD APM 3 CPUID 8000_0007 EDX[8].
+bool op_clock_is_invariant(void)
+{
+#if defined(__x86_64__)
+    unsigned int eax, ebx, ecx, edx;
+    return __get_cpuid(0x80000007, &eax, &ebx, &ecx, &edx) != 0 && (edx & (1u << 8)) != 0;
+#elif defined(__aarch64__)
+    return true;
+#else
+    return false;
+#endif
+}
+
+// An exception of the timer is reported as unraisable; the time is 0 then.
+uint64_t op_timer_ticks(op_tracer *tracer)
+{
+    op_saved_error saved = op_error_save();   // an event may come while an exception is on its way
+    tracer->in_timer = true;
+    PyObject *result = PyObject_CallNoArgs(tracer->timer);
+    tracer->in_timer = false;
+    int64_t ticks = 0;
+    if (result != NULL) {
+        if (tracer->timer_unit > 0) {
+            ticks = PyLong_AsLongLong(result);
+        } else {
+            double seconds = PyFloat_AsDouble(result);
+            ticks = PyErr_Occurred() != NULL ? 0 : (int64_t)floor(seconds * 1e9);   // as cProfile
+        }
+        Py_DECREF(result);
+    }
+    if (PyErr_Occurred() != NULL) {
+        PyErr_WriteUnraisable(tracer->timer);
+        ticks = 0;
+    }
+    op_error_restore(saved);
+    return (uint64_t)ticks;
+}

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: MIT
+#include "hook.h"
+
+#if !OP_HAS_MONITORING
+#include <string.h>
+
+// Opcodes of both versions: Lib/opcode.py.
+#if PY_VERSION_HEX >= 0x030B0000
+enum { OPCODE_YIELD_VALUE = 86, OPCODE_RESUME = 151 };
+#else
+enum { OPCODE_YIELD_VALUE = 86, OPCODE_YIELD_FROM = 72 };
+#endif
+
+typedef struct saved_hook {
+    PyThreadState *state;   // compared only
+    Py_tracefunc function;
+    PyObject *object;   // owned
+    struct saved_hook *next;
+} saved_hook;
+
+static op_tracer *holder;
+static PyObject *held;   // owned: the callback
+static Py_tracefunc held_function;
+static saved_hook *saved_hooks;
+static PyObject *saved_threading;   // owned: threading's hook before ours
+
+int op_frame_opcode(PyFrameObject *frame, PyCodeObject *code, int *oparg)
+{
+#if PY_VERSION_HEX >= 0x030B0000
+    int at = PyFrame_GetLasti(frame);
+    if (at < 0) {
+        return -1;
+    }
+    const unsigned char *bytes = (const unsigned char *)_PyCode_CODE(code) + at;
+#else
+    int at = frame->f_lasti * 2;
+    if (at < 0) {
+        return -1;
+    }
+    const unsigned char *bytes = (const unsigned char *)PyBytes_AS_STRING(code->co_code) + at;
+#endif
+    *oparg = bytes[1];
+    return bytes[0];
+}
+
+static bool is_generator(const PyCodeObject *code)
+{
+    return (code->co_flags & (CO_GENERATOR | CO_COROUTINE | CO_ASYNC_GENERATOR)) != 0;
+}
+
+bool op_frame_resumes(PyFrameObject *frame, PyCodeObject *code)
+{
+    if (!is_generator(code)) {
+        return false;
+    }
+    int oparg = 0, opcode = op_frame_opcode(frame, code, &oparg);
+#if PY_VERSION_HEX >= 0x030B0000
+    return !(opcode == OPCODE_RESUME && (oparg & 3) == 0);   // where throw() enters it stands at the yield
+#else
+    return opcode >= 0;
+#endif
+}
+
+bool op_frame_yields(PyFrameObject *frame, PyCodeObject *code)
+{
+    if (!is_generator(code)) {
+        return false;
+    }
+    int oparg, opcode = op_frame_opcode(frame, code, &oparg);
+#if PY_VERSION_HEX >= 0x030B0000
+    return opcode == OPCODE_YIELD_VALUE;
+#else
+    return opcode == OPCODE_YIELD_VALUE || opcode == OPCODE_YIELD_FROM;
+#endif
+}
+
+// What threading calls for the first event of a new thread: (frame, event, arg).
+static PyObject *on_new_thread(PyObject *self, PyObject *const *arguments, size_t count, PyObject *keywords)
+{
+    (void)keywords;
+    op_callback *callback = (op_callback *)self;
+    if (PyVectorcall_NARGS(count) != 3 || holder != callback->tracer) {
+        PyEval_SetProfile(NULL, NULL);
+        Py_RETURN_NONE;
+    }
+    static const struct {
+        const char *name;
+        int what;
+    } events[] = {{"call", PyTrace_CALL},
+                  {"return", PyTrace_RETURN},
+                  {"c_call", PyTrace_C_CALL},
+                  {"c_return", PyTrace_C_RETURN},
+                  {"c_exception", PyTrace_C_EXCEPTION}};
+    PyEval_SetProfile(held_function, held);
+    for (size_t i = 0; i < sizeof events / sizeof *events; i++) {
+        if (PyUnicode_CompareWithASCIIString(arguments[1], events[i].name) == 0) {
+            held_function(held, (PyFrameObject *)arguments[0], events[i].what, arguments[2]);
+        }
+    }
+    Py_RETURN_NONE;
+}
+
+static int set_threading(PyObject *hook)
+{
+    PyObject *threading = PyImport_ImportModule("threading");
+    PyObject *done = threading != NULL ? PyObject_CallMethod(threading, "setprofile", "O", hook) : NULL;
+    Py_XDECREF(threading);
+    Py_XDECREF(done);
+    return done != NULL ? 0 : -1;
+}
+
+// Imports threading, which a program that starts threads does too.
+static int hook_threading(op_tracer *tracer, PyObject *owner)
+{
+    PyObject *threading = PyImport_ImportModule("threading");
+    saved_threading = threading != NULL ? PyObject_GetAttrString(threading, "_profile_hook") : NULL;
+    Py_XDECREF(threading);
+    PyErr_Clear();
+    PyObject *hook = op_callback_new(tracer, owner, on_new_thread);
+    int status = hook != NULL ? set_threading(hook) : -1;
+    Py_XDECREF(hook);
+    return status;
+}
+
+int op_hook_start(op_tracer *tracer, PyObject *owner, Py_tracefunc function)
+{
+    if (holder != NULL) {
+        PyErr_SetString(PyExc_ValueError, "Another profiling tool is already active: an Outpace profiler");
+        return -1;
+    }
+    if (op_callback_ready() != 0) {
+        return -1;
+    }
+    tracer->slot = 0;
+    tracer->generation = op_callback_generation();
+    held = op_callback_new(tracer, owner, NULL);
+    if (held == NULL || hook_threading(tracer, owner) != 0) {
+        Py_CLEAR(held);
+        tracer->slot = -1;
+        return -1;
+    }
+    holder = tracer;
+    held_function = function;
+    tracer->enabled = true;
+    PyThreadState *first = PyInterpreterState_ThreadHead(PyThreadState_Get()->interp);
+    for (PyThreadState *state = first; state != NULL; state = PyThreadState_Next(state)) {
+        if (state->c_profilefunc != NULL) {
+            saved_hook *saved = PyMem_RawMalloc(sizeof *saved);
+            if (saved != NULL) {
+                Py_XINCREF(state->c_profileobj);
+                *saved = (saved_hook){state, state->c_profilefunc, state->c_profileobj, saved_hooks};
+                saved_hooks = saved;
+            }
+        }
+        if (_PyEval_SetProfile(state, function, held) != 0) {
+            op_hook_stop(tracer);
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static saved_hook *take_saved(const PyThreadState *state)
+{
+    for (saved_hook **at = &saved_hooks; *at != NULL; at = &(*at)->next) {
+        if ((*at)->state == state) {
+            saved_hook *found = *at;
+            *at = found->next;
+            return found;
+        }
+    }
+    return NULL;
+}
+
+void op_hook_stop(op_tracer *tracer)
+{
+    if (holder != tracer) {
+        return;
+    }
+    op_saved_error error = op_error_save();
+    tracer->enabled = false;
+    PyThreadState *first = PyInterpreterState_ThreadHead(PyThreadState_Get()->interp);
+    for (PyThreadState *state = first; state != NULL; state = PyThreadState_Next(state)) {
+        saved_hook *saved = take_saved(state);
+        if (state->c_profilefunc == held_function) {
+            _PyEval_SetProfile(state, saved != NULL ? saved->function : NULL, saved != NULL ? saved->object : NULL);
+        }
+        if (saved != NULL) {
+            Py_XDECREF(saved->object);
+            PyMem_RawFree(saved);
+        }
+    }
+    while (saved_hooks != NULL) {   // of threads that ended
+        saved_hook *next = saved_hooks->next;
+        Py_XDECREF(saved_hooks->object);
+        PyMem_RawFree(saved_hooks);
+        saved_hooks = next;
+    }
+    set_threading(saved_threading != NULL ? saved_threading : Py_None);
+    Py_CLEAR(saved_threading);
+    holder = NULL;
+    tracer->slot = -1;
+    Py_CLEAR(held);
+    PyErr_Clear();
+    op_error_restore(error);
+}
+#endif

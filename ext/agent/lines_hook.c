@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: MIT
+// Lines by the hooks of Python 3.10 and 3.11. The profile hook tells of each call and return; the trace hook, which
+// costs an event a line, is on only while a chosen function is the innermost.
+#include "hook.h"
+#include "lines.h"
+
+#if !OP_HAS_MONITORING
+
+static bool is_chosen(op_line_profiler *self, PyCodeObject *code)
+{
+    op_saved_error saved = op_error_save();
+    int known = PySet_Contains(self->codes, (PyObject *)code);
+    if (known == 0 && self->choice_count > 0 && op_line_profiler_chooses(self, code)) {
+        known = PySet_Add(self->codes, (PyObject *)code) == 0;
+    }
+    PyErr_Clear();
+    op_error_restore(saved);
+    return known == 1;
+}
+
+static int on_line(PyObject *object, PyFrameObject *frame, int what, PyObject *arg)
+{
+    (void)arg;
+    op_callback *callback = (op_callback *)object;
+    op_thread *thread = what == PyTrace_LINE && callback->tracer->enabled
+                            ? op_thread_current(callback->tracer, callback->slot, callback->generation)
+                            : NULL;
+    if (thread == NULL) {
+        return 0;
+    }
+    PyCodeObject *code = PyFrame_GetCode(frame);
+    Py_DECREF(code);
+    op_line_table *table = op_line_table_current(thread, (PyObject *)code);
+    if (table != NULL) {
+        op_line_open(table, (uint32_t)PyFrame_GetLineNumber(frame), frame, op_ticks());
+    }
+    return 0;
+}
+
+// A debugger's or coverage's trace function is left alone: then lines of chosen functions are not seen in that thread.
+static void trace_lines(op_thread *thread, op_callback *callback, bool on)
+{
+    PyThreadState *state = PyThreadState_Get();
+    if (on && state->c_tracefunc == NULL) {
+        Py_INCREF(callback);
+        state->c_traceobj = (PyObject *)callback;
+        state->c_tracefunc = on_line;
+    } else if (on && state->c_tracefunc != on_line) {
+        thread->tracer->segment.header->lost_lines++;
+    } else if (!on && state->c_tracefunc == on_line) {
+        state->c_tracefunc = NULL;
+        Py_CLEAR(state->c_traceobj);
+    }
+}
+
+static int on_call(PyObject *object, PyFrameObject *frame, int what, PyObject *arg)
+{
+    (void)arg;
+    if (what != PyTrace_CALL && what != PyTrace_RETURN) {
+        return 0;
+    }
+    op_callback *callback = (op_callback *)object;
+    op_thread *thread = op_thread_current(callback->tracer, callback->slot, callback->generation);
+    if (thread == NULL) {
+        return 0;
+    }
+    op_line_profiler *self = (op_line_profiler *)callback->owner;
+    PyCodeObject *code = PyFrame_GetCode(frame);
+    Py_DECREF(code);
+    bool chosen = is_chosen(self, code);
+    op_line_table *table = chosen ? op_line_table_current(thread, (PyObject *)code) : NULL;
+    if (what == PyTrace_CALL) {
+        trace_lines(thread, callback, chosen);
+        if (table != NULL && op_frame_resumes(frame, code)) {
+            op_line_push(table, frame, op_ticks());
+            uint32_t index = (uint32_t)PyFrame_GetLineNumber(frame) - table->first_line;
+            table->open = index < table->line_count ? index : 0;
+        }
+        return 0;
+    }
+    if (table != NULL) {
+        op_line_pop(table, frame, op_ticks());
+    }
+    PyFrameObject *back = PyFrame_GetBack(frame);
+    PyCodeObject *caller = back != NULL ? PyFrame_GetCode(back) : NULL;
+    trace_lines(thread, callback, caller != NULL && is_chosen(self, caller));
+    Py_XDECREF(caller);
+    Py_XDECREF(back);
+    return 0;
+}
+
+int op_lines_watch(op_line_profiler *self, PyObject *code)
+{
+    (void)self, (void)code;
+    return 0;
+}
+
+int op_lines_watch_first_calls(op_line_profiler *self)
+{
+    (void)self;
+    return 0;
+}
+
+int op_lines_enable(op_line_profiler *self)
+{
+    return op_hook_start(&self->tracer, (PyObject *)self, on_call);
+}
+
+void op_lines_disable(op_line_profiler *self)
+{
+    if (!self->tracer.enabled) {
+        return;
+    }
+    op_hook_stop(&self->tracer);
+    PyThreadState *state = PyInterpreterState_ThreadHead(PyThreadState_Get()->interp);
+    for (; state != NULL; state = PyThreadState_Next(state)) {
+        if (state->c_tracefunc == on_line) {
+            state->c_tracefunc = NULL;
+            Py_CLEAR(state->c_traceobj);
+        }
+    }
+    op_lines_close_open(&self->tracer);
+}
+#endif
