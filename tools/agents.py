@@ -73,7 +73,7 @@ def flags_of_build(build: Path) -> list[str]:
     for word in words:
         if word in ("-o", "-c", "-MQ", "-MF", "-isystem"):
             next(words)
-        elif word != "-MD" and not word.startswith(("-isystem", "-I")):
+        elif word != "-MD" and not word.startswith(("-isystem", "-I", "-fdiagnostics-color")):
             kept.append(word)
     return kept
 
