@@ -65,6 +65,7 @@ typedef struct {
 // The id of a code object, or of a C function by what is called (PyCFunction or method descriptor). 0: lost.
 uint32_t op_functions_code(op_tracer *tracer, PyCodeObject *code);
 uint32_t op_functions_builtin(op_tracer *tracer, PyObject *callable, uintptr_t key);
+bool op_functions_knows(const op_functions *functions, uintptr_t key);
 void op_functions_fini(op_functions *functions);
 // Writes all of them into the tracer's (new) segment. False: no space.
 bool op_functions_write_again(op_tracer *tracer);
@@ -105,6 +106,8 @@ typedef struct {
     uintptr_t code;
     op_segment_line *lines;
     uint32_t first_line, line_count;
+    uint32_t *line_at;   // owned; by code unit (2 bytes): the index of its line
+    uint32_t unit_count;
     const void *frame;      // of the innermost activation that has an open line; NULL: none
     uint32_t open;          // its line
     uint64_t stamp;         // since when
@@ -354,6 +357,7 @@ static inline const void *op_frame_running(void)
 
 // --- lines --------------------------------------------------------------------------------------------------------
 
+void op_line_tables_free(op_thread *thread);
 op_line_table *op_line_table_find(op_thread *thread, PyCodeObject *code);   // NULL: lost
 // Lays an activation over the one that has its line open, or takes the innermost off.
 void op_line_push(op_line_table *table, const void *frame, uint64_t now);

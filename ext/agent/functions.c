@@ -13,6 +13,11 @@ static size_t slot_of(const op_functions *functions, uintptr_t key)
     return at;
 }
 
+bool op_functions_knows(const op_functions *functions, uintptr_t key)
+{
+    return functions->slot_count > 0 && functions->slots[slot_of(functions, key)] != 0;
+}
+
 static bool make_room(op_functions *functions)
 {
     if (functions->count + 1 >= functions->capacity) {

@@ -5,24 +5,72 @@
 
 // --- tables of a thread --------------------------------------------------------------------------------------------
 
-// Lines of a function: from its first to the last that its bytecode names.
-static bool line_range(PyCodeObject *code, uint32_t *first, uint32_t *count)
+// One (start, end, line) of co_lines(), in bytes of the code; line 0: none. False at the end.
+static bool next_range(PyObject *ranges, uint32_t *start, uint32_t *end, uint32_t *line)
 {
-    int lowest = code->co_firstlineno > 0 ? code->co_firstlineno : 1, highest = lowest;
-    Py_ssize_t bytes = Py_SIZE(code) * 2;
-#if PY_VERSION_HEX < 0x030B0000
-    bytes = PyBytes_GET_SIZE(code->co_code);
-#endif
-    for (int at = 0; at < (int)bytes; at += 2) {
-        int line = PyCode_Addr2Line(code, at);
-        if (line > 0) {
-            highest = line > highest ? line : highest;
-            lowest = line < lowest ? line : lowest;   // decorators, generated code
+    PyObject *range = PyIter_Next(ranges);
+    long numbers[3] = {0, 0, 0};
+    for (Py_ssize_t i = 0; range != NULL && i < 3; i++) {
+        PyObject *number = PyTuple_GET_ITEM(range, i);
+        numbers[i] = number != Py_None ? PyLong_AsLong(number) : 0;
+    }
+    *start = (uint32_t)numbers[0];
+    *end = (uint32_t)numbers[1];
+    *line = numbers[2] > 0 ? (uint32_t)numbers[2] : 0;
+    bool more = range != NULL;
+    Py_XDECREF(range);
+    return more;
+}
+
+// The lines of a function: from the first to the last that its bytecode names, and which line each code unit is of.
+static bool read_lines(op_line_table *table, PyCodeObject *code)
+{
+    uint32_t lowest = code->co_firstlineno > 0 ? (uint32_t)code->co_firstlineno : 1, highest = lowest, bytes = 0;
+    for (int pass = 0; pass < 2; pass++) {
+        PyObject *ranges = PyObject_CallMethod((PyObject *)code, "co_lines", NULL);
+        if (ranges == NULL) {
+            return false;
+        }
+        uint32_t start, end, line;
+        while (next_range(ranges, &start, &end, &line)) {
+            if (pass == 0 && line > 0) {
+                highest = line > highest ? line : highest;
+                lowest = line < lowest ? line : lowest;   // decorators, generated code
+            }
+            bytes = pass == 0 && end > bytes ? end : bytes;
+            for (uint32_t at = start / 2; pass == 1 && line > 0 && at < end / 2 && at < table->unit_count; at++) {
+                table->line_at[at] = line - lowest;
+            }
+        }
+        Py_DECREF(ranges);
+        if (pass == 0) {
+            table->first_line = lowest;
+            table->line_count = highest - lowest + 1;
+            table->unit_count = bytes / 2;
+            table->line_at = PyMem_RawCalloc(table->unit_count + 1, sizeof *table->line_at);
+            if (table->line_at == NULL || table->line_count > OP_SEGMENT_MAX_LINES) {
+                return false;
+            }
         }
     }
-    *first = (uint32_t)lowest;
-    *count = (uint32_t)(highest - lowest) + 1;
-    return *count <= OP_SEGMENT_MAX_LINES;
+    return PyErr_Occurred() == NULL;
+}
+
+static void free_table(op_line_table *table)
+{
+    if (table != NULL) {
+        PyMem_RawFree(table->line_at);
+        PyMem_RawFree(table->outer);
+        PyMem_RawFree(table);
+    }
+}
+
+void op_line_tables_free(op_thread *thread)
+{
+    for (size_t i = 0; thread->tables != NULL && i <= thread->table_mask; i++) {
+        free_table(thread->tables[i]);
+    }
+    PyMem_RawFree(thread->tables);
 }
 
 static size_t table_slot(op_line_table *const *tables, size_t mask, uintptr_t code)
@@ -55,22 +103,21 @@ static bool grow_tables(op_thread *thread)
 static op_line_table *make_table(op_thread *thread, PyCodeObject *code)
 {
     op_tracer *tracer = thread->tracer;
-    uint32_t first, count, id = op_functions_code(tracer, code);
-    op_line_table *table = id != 0 && line_range(code, &first, &count) ? PyMem_RawCalloc(1, sizeof *table) : NULL;
-    op_segment_chunk *chunk = table == NULL
-                                  ? NULL
-                                  : op_segment_writer_take(&tracer->segment, OP_SEGMENT_LINE, thread->index, id,
-                                                           first, count * sizeof *table->lines);
+    uint32_t id = op_functions_code(tracer, code);
+    op_line_table *table = id != 0 ? PyMem_RawCalloc(1, sizeof *table) : NULL;
+    op_segment_chunk *chunk = NULL;
+    if (table != NULL && read_lines(table, code)) {
+        chunk = op_segment_writer_take(&tracer->segment, OP_SEGMENT_LINE, thread->index, id, table->first_line,
+                                       table->line_count * sizeof *table->lines);
+    }
     if (chunk == NULL) {
-        PyMem_RawFree(table);
+        free_table(table);
         return NULL;
     }
-    chunk->count = count;
+    chunk->count = table->line_count;
     op_segment_writer_publish(&tracer->segment);
     table->code = (uintptr_t)code;
     table->lines = op_segment_chunk_records(chunk);
-    table->first_line = first;
-    table->line_count = count;
     return table;
 }
 
@@ -98,6 +145,7 @@ op_line_table *op_line_table_find(op_thread *thread, PyCodeObject *code)
     }
     op_thread_name(thread);
     op_tracer_unlock(thread->tracer);
+    PyErr_Clear();
     op_error_restore(saved);
     return table;
 }
@@ -209,11 +257,14 @@ bool op_line_profiler_chooses(const op_line_profiler *self, PyCodeObject *code)
 
 int op_line_profiler_add(op_line_profiler *self, PyObject *code)
 {
-    int known = PySet_Contains(self->codes, code);
-    if (known != 0) {
-        return known < 0 ? -1 : 0;
+    if (op_line_profiler_has(self, (PyCodeObject *)code)) {
+        return 0;
     }
-    if (PySet_Add(self->codes, code) != 0) {
+    op_tracer_lock(&self->tracer);
+    uint32_t id = op_functions_code(&self->tracer, (PyCodeObject *)code);
+    op_tracer_unlock(&self->tracer);
+    if (id == 0) {
+        PyErr_NoMemory();
         return -1;
     }
     return self->tracer.enabled ? op_lines_watch(self, code) : 0;
@@ -225,8 +276,7 @@ static PyTypeObject line_profiler_type;
 
 static int line_profiler_setup(op_line_profiler *self, const char *folder)
 {
-    self->codes = PySet_New(NULL);
-    if (self->codes == NULL || op_tracer_init(&self->tracer, folder, OP_SEGMENT_LINES) != 0) {
+    if (op_tracer_init(&self->tracer, folder, OP_SEGMENT_LINES) != 0) {
         return -1;
     }
     self->ready = true;
@@ -261,20 +311,12 @@ static int line_profiler_init(PyObject *object, PyObject *arguments, PyObject *k
 static void line_profiler_dealloc(PyObject *object)
 {
     op_line_profiler *self = (op_line_profiler *)object;
-    PyObject_GC_UnTrack(object);
     if (self->ready) {
         op_lines_disable(self);
         op_tracer_fini(&self->tracer);
     }
     forget_choices(self);
-    Py_XDECREF(self->codes);
     Py_TYPE(object)->tp_free(object);
-}
-
-static int line_profiler_traverse(PyObject *object, visitproc visit, void *arg)
-{
-    Py_VISIT(((op_line_profiler *)object)->codes);
-    return 0;
 }
 
 PyObject *op_line_profiler_new(const char *folder)
@@ -457,9 +499,8 @@ static PyMethodDef line_profiler_methods[] = {
      PyDoc_STR("enable($self, /)\n--\n\nStart counting, in all threads.")},
     {"disable", line_profiler_disable, METH_NOARGS, PyDoc_STR("disable($self, /)\n--\n\nStop counting.")},
     {"results", line_profiler_results, METH_NOARGS,
-     PyDoc_STR(
-         "results($self, /)\n--\n\n"
-         "A list of (filename, first line, qualified name, [(line, hits, ns), ...]), a row a function that ran.")},
+     PyDoc_STR("results($self, /)\n--\n\n"
+               "A list of (filename, first line, qualified name, [(line, hits, ns), ...]), a row a function.")},
     {NULL, NULL, 0, NULL},
 };
 
@@ -467,9 +508,8 @@ static PyTypeObject line_profiler_type = {
     PyVarObject_HEAD_INIT(NULL, 0).tp_name = "outpace._agent.LineProfiler",
     .tp_basicsize = sizeof(op_line_profiler),
     .tp_dealloc = line_profiler_dealloc,
-    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
     .tp_doc = PyDoc_STR("LineProfiler()\n--\n\nHits and nanoseconds of the lines of chosen functions."),
-    .tp_traverse = line_profiler_traverse,
     .tp_methods = line_profiler_methods,
     .tp_init = line_profiler_init,
     .tp_new = PyType_GenericNew,

@@ -55,6 +55,11 @@ static inline void op_line_open(op_line_table *table, uint32_t line, const void 
     table->lines[table->open].hits++;
 }
 
+static inline bool op_line_profiler_has(const op_line_profiler *self, PyCodeObject *code)
+{
+    return op_functions_knows(&self->tracer.functions, (uintptr_t)code);
+}
+
 static inline op_line_table *op_line_table_current(op_thread *thread, PyObject *code)
 {
     op_line_table *last = thread->last_table;

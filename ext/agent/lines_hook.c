@@ -8,14 +8,17 @@
 
 static bool is_chosen(op_line_profiler *self, PyCodeObject *code)
 {
-    op_saved_error saved = op_error_save();
-    int known = PySet_Contains(self->codes, (PyObject *)code);
-    if (known == 0 && self->choice_count > 0 && op_line_profiler_chooses(self, code)) {
-        known = PySet_Add(self->codes, (PyObject *)code) == 0;
+    if (op_line_profiler_has(self, code)) {
+        return true;
     }
+    if (self->choice_count == 0 || !op_line_profiler_chooses(self, code)) {
+        return false;
+    }
+    op_saved_error saved = op_error_save();
+    bool added = op_line_profiler_add(self, (PyObject *)code) == 0;
     PyErr_Clear();
     op_error_restore(saved);
-    return known == 1;
+    return added;
 }
 
 static int on_line(PyObject *object, PyFrameObject *frame, int what, PyObject *arg)

@@ -47,11 +47,10 @@ HANDLER(on_resume)
 {
     BEGIN
     op_line_table *table = op_line_table_current(thread, arguments[0]);
-    int line = PyCode_Addr2Line((PyCodeObject *)arguments[0], (int)PyLong_AsLong(arguments[1]));
-    if (OP_LIKELY(table != NULL) && line > 0) {
+    uint32_t unit = (uint32_t)PyLong_AsLong(arguments[1]) / 2;
+    if (OP_LIKELY(table != NULL && unit < table->unit_count)) {
         op_line_push(table, op_frame_running(), op_ticks());
-        uint32_t index = (uint32_t)line - table->first_line;
-        table->open = index < table->line_count ? index : 0;
+        table->open = table->line_at[unit];
     }
     Py_RETURN_NONE;
 }
@@ -63,9 +62,7 @@ HANDLER(on_unwind)
         Py_RETURN_NONE;
     }
     op_line_profiler *profiler = (op_line_profiler *)callback->owner;
-    op_saved_error saved = op_error_save();
-    bool chosen = PySet_Contains(profiler->codes, arguments[0]) == 1;
-    op_error_restore(saved);
+    bool chosen = op_line_profiler_has(profiler, (PyCodeObject *)arguments[0]);
     op_line_table *table = chosen ? op_line_table_current(thread, arguments[0]) : NULL;
     if (table != NULL) {
         op_line_pop(table, op_frame_running(), op_ticks());
@@ -106,13 +103,13 @@ int op_lines_watch_first_calls(op_line_profiler *self)
 
 static int set_all(op_line_profiler *self, uint32_t set)
 {
-    PyObject *codes = PySequence_List(self->codes);
-    int status = codes != NULL ? 0 : -1;
-    for (Py_ssize_t i = 0; status == 0 && i < PyList_GET_SIZE(codes); i++) {
-        status = op_monitoring_set_local(&self->tracer, PyList_GET_ITEM(codes, i), set);
+    const op_functions *functions = &self->tracer.functions;
+    for (size_t id = 1; id < functions->count; id++) {
+        if (op_monitoring_set_local(&self->tracer, functions->items[id].object, set) != 0) {
+            return -1;
+        }
     }
-    Py_XDECREF(codes);
-    return status;
+    return 0;
 }
 
 int op_lines_enable(op_line_profiler *self)

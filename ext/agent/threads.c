@@ -157,13 +157,7 @@ static void free_thread(op_thread *thread)
     PyMem_RawFree(thread->slots);
     PyMem_RawFree(thread->open);
     PyMem_RawFree(thread->suspensions);
-    for (size_t i = 0; thread->tables != NULL && i <= thread->table_mask; i++) {
-        if (thread->tables[i] != NULL) {
-            PyMem_RawFree(thread->tables[i]->outer);
-            PyMem_RawFree(thread->tables[i]);
-        }
-    }
-    PyMem_RawFree(thread->tables);
+    op_line_tables_free(thread);
     PyMem_RawFree(thread);
 }
 
