@@ -17,8 +17,9 @@ typedef struct {
 
 static bool add_function(builder *build, const op_tree_label *label, uint32_t *row)
 {
-    // Frames that are not Python's are one row a kind, whatever function stands behind them.
-    op_map_key key = {label->parts.kind, label->parts.kind == OP_FRAME_PYTHON ? label->parts.function : 0};
+    // A label is one row a kind, whatever function stands behind it.
+    bool named = label->parts.kind == OP_FRAME_PYTHON || label->parts.kind == OP_FRAME_BUILTIN;
+    op_map_key key = {label->parts.kind, named ? label->parts.function : 0};
     uint32_t *known = op_map_add(&build->function_rows, key, NULL);
     if (known == NULL) {
         return false;

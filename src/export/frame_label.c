@@ -38,13 +38,16 @@ op_frame_parts op_frame_parts_of(const op_profile *profile, op_id frame, const o
         parts.kind = function->kind;
         parts.function = row->function;
     }
-    if (parts.kind != OP_FRAME_PYTHON) {
+    if (parts.kind != OP_FRAME_PYTHON && parts.kind != OP_FRAME_BUILTIN) {
         parts.name = string_of(op_frame_kind_label(parts.kind));
         return parts;
     }
     parts.name = op_profile_text(profile, function->name);
     if (parts.name.bytes == 0) {
         parts.name = string_of("<unnamed>");
+    }
+    if (parts.kind == OP_FRAME_BUILTIN) {
+        return parts;
     }
     parts.file = op_profile_text(profile, function->file);
     parts.line = options->no_lines ? 0 : options->by_function ? function->first_line : row->line;

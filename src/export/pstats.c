@@ -1,70 +1,73 @@
 // SPDX-License-Identifier: MIT
-// Python's pstats: a dict {(file, line, function): (cc, nc, tt, ct, {caller: (cc, nc, tt, ct)})}, written as marshal
-// does, version 4 (CPython Python/marshal.c). tt and ct are seconds from the samples' weights; a sampler cannot
-// count calls, so cc and nc are the samples in which the function (or the call from that caller) was seen.
+// Python's pstats: a dict {(file, line, function): (cc, nc, tt, ct, {caller: (nc, cc, tt, ct)})}, written as marshal
+// does, version 4 (CPython Python/marshal.c). Where the profile has exact calls, they are what cProfile's
+// create_stats makes of the same calls, except that functions of one key are summed and do not overwrite each other.
+// Else tt and ct are seconds from the samples' weights, and cc and nc, which a sampler cannot count, are the samples
+// in which the function (or the call from that caller) was seen.
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include "export/call_sums.h"
 #include "export/call_tree.h"
 
-typedef struct {
-    uint64_t own_ns, total_ns, samples;
-    uint32_t open;   // how often it stands on the path walked
-} cost;
-
-typedef struct {
-    uint32_t callee, caller;   // labels
-    cost cost;
-} edge;
-
+// The samples as if they were calls: a row a label.
 typedef struct {
     const op_call_tree *tree;
-    cost *costs;   // by label
-    OP_VECTOR(edge) edges;
-    op_map edge_ids;   // (callee, caller) -> edge + 1
-} statistics;
+    op_call_sums *sums;
+    uint32_t *rows_open;              // how often each row stands on the path walked
+    OP_VECTOR(uint32_t) edges_open;   // the same of an edge
+    op_map edge_ids;                  // (function, caller) -> edge + 1
+} sampled;
 
-static void enter(cost *at, const op_tree_node *node)
+static void enter(op_call_figures *at, uint32_t *open, const op_tree_node *node)
 {
     at->own_ns += node->own_weight_ns;
-    if (at->open++ == 0) {   // once a stack, as cProfile counts the outermost call of a recursion
+    if ((*open)++ == 0) {   // once a stack, as cProfile counts the outermost call of a recursion
         at->total_ns += node->weight_ns;
-        at->samples += node->count;
+        at->calls += node->count;
+        at->primitive = at->calls;
     }
 }
 
-static bool visit(statistics *stats, const op_tree_walk *walk)
+// The index of the edge + 1; 0: out of memory.
+static uint32_t edge_of(sampled *of, uint32_t function, uint32_t caller)
 {
-    const op_tree_node *node = &stats->tree->nodes.items[walk->node];
-    cost *own = &stats->costs[node->label], *call = NULL;
+    uint32_t *id = op_map_add(&of->edge_ids, (op_map_key){function, caller}, NULL);
+    if (id == NULL || *id != 0) {
+        return id == NULL ? 0 : *id;
+    }
+    uint32_t *open = OP_VECTOR_PUSH(&of->edges_open);
+    op_call_edge *edge = open == NULL ? NULL : OP_VECTOR_PUSH(&of->sums->edges);
+    if (edge == NULL) {
+        return 0;
+    }
+    *open = 0;
+    *edge = (op_call_edge){.caller = caller, .function = function};
+    return *id = (uint32_t)of->sums->edges.count;
+}
+
+static bool visit(sampled *of, const op_tree_walk *walk)
+{
+    const op_tree_node *node = &of->tree->nodes.items[walk->node];
     if (walk->node == 0) {
         return true;
     }
+    uint32_t function = node->label - 1, edge = 0;
     if (node->parent != 0) {
-        uint32_t caller = stats->tree->nodes.items[node->parent].label;
-        uint32_t *id = op_map_add(&stats->edge_ids, (op_map_key){node->label, caller}, NULL);
-        if (id == NULL) {
+        edge = edge_of(of, function, of->tree->nodes.items[node->parent].label - 1);
+        if (edge == 0) {
             return false;
         }
-        if (*id == 0) {
-            edge *added = OP_VECTOR_PUSH(&stats->edges);
-            if (added == NULL) {
-                return false;
-            }
-            *added = (edge){.callee = node->label, .caller = caller};
-            *id = (uint32_t)stats->edges.count;
-        }
-        call = &stats->edges.items[*id - 1].cost;
     }
     if (walk->entering) {
-        enter(own, node);
-        if (call != NULL) {
-            enter(call, node);
+        enter(&of->sums->rows.items[function].figures, &of->rows_open[function], node);
+        if (edge != 0) {
+            enter(&of->sums->edges.items[edge - 1].figures, &of->edges_open.items[edge - 1], node);
         }
     } else {
-        own->open--;
-        if (call != NULL) {
-            call->open--;
+        of->rows_open[function]--;
+        if (edge != 0) {
+            of->edges_open.items[edge - 1]--;
         }
     }
     return true;
@@ -72,11 +75,55 @@ static bool visit(statistics *stats, const op_tree_walk *walk)
 
 static int compare_edges(const void *left, const void *right)
 {
-    const edge *a = left, *b = right;
-    if (a->callee != b->callee) {
-        return a->callee < b->callee ? -1 : 1;
+    const op_call_edge *a = left, *b = right;
+    if (a->function != b->function) {
+        return a->function < b->function ? -1 : 1;
     }
     return (a->caller > b->caller) - (a->caller < b->caller);
+}
+
+static bool collect(sampled *of)
+{
+    of->rows_open = op_alloc_zero(of->tree->labels.count, sizeof *of->rows_open);
+    if (of->rows_open == NULL) {
+        return false;
+    }
+    for (size_t i = 1; i < of->tree->labels.count; i++) {
+        const op_frame_parts *parts = &of->tree->labels.items[i].parts;
+        op_call_row *row = OP_VECTOR_PUSH(&of->sums->rows);
+        if (row == NULL) {
+            return false;
+        }
+        *row = (op_call_row){.kind = parts->kind, .file = parts->file, .name = parts->name, .line = parts->line};
+    }
+    op_tree_walk walk = {0, true};
+    do {
+        if (!visit(of, &walk)) {
+            return false;
+        }
+    } while (op_call_tree_next(of->tree, &walk));
+    if (of->sums->edges.count > 1) {
+        qsort(of->sums->edges.items, of->sums->edges.count, sizeof *of->sums->edges.items, compare_edges);
+    }
+    return true;
+}
+
+static op_status sums_of_samples(op_call_sums *sums, const op_profile *profile, op_error *error)
+{
+    op_call_tree tree;
+    op_call_tree_options shape = {.shape = {.by_function = true}, .escape = OP_ESCAPE_CLEAN};
+    sampled of = {.tree = &tree, .sums = sums};
+    *sums = (op_call_sums){0};
+    op_map_init(&of.edge_ids);
+    op_status status = op_call_tree_init(&tree, profile, &shape, error);
+    if (status == OP_OK && !collect(&of)) {
+        status = op_error_set(error, OP_NO_MEMORY, "out of memory for the pstats file");
+    }
+    op_free(of.rows_open);
+    OP_VECTOR_FINI(&of.edges_open);
+    op_map_fini(&of.edge_ids);
+    op_call_tree_fini(&tree);
+    return status;
 }
 
 static void add_int32(op_buffer *out, uint32_t number)
@@ -132,38 +179,43 @@ static void add_tuple(op_buffer *out, unsigned char items)
     op_buffer_add_byte(out, items);
 }
 
-static void add_key(op_buffer *out, const op_tree_label *label, op_buffer *scratch)
+static void add_key(op_buffer *out, const op_call_row *row, op_buffer *scratch)
 {
     add_tuple(out, 3);
     // As cProfile writes what has no file.
-    add_text(out, label->parts.file.bytes > 0 ? label->parts.file : (op_string){"~", 1}, scratch);
-    add_integer(out, label->parts.line);
-    add_text(out, label->parts.name, scratch);
+    add_text(out, row->file.bytes > 0 ? row->file : (op_string){"~", 1}, scratch);
+    add_integer(out, row->line);
+    add_text(out, row->name, scratch);
 }
 
-static void add_cost(op_buffer *out, const cost *at)
+static void add_times(op_buffer *out, const op_call_figures *figures)
 {
-    add_integer(out, at->samples);
-    add_integer(out, at->samples);
-    add_seconds(out, at->own_ns);
-    add_seconds(out, at->total_ns);
+    add_seconds(out, figures->own_ns);
+    add_seconds(out, figures->total_ns);
 }
 
-static void write_dict(const statistics *stats, op_buffer *out)
+static void write_dict(const op_call_sums *sums, op_buffer *out)
 {
     op_buffer scratch;
     op_buffer_init(&scratch);
     size_t at = 0;
     op_buffer_add_byte(out, '{');
-    for (uint32_t i = 1; i < stats->tree->labels.count; i++) {
-        add_key(out, &stats->tree->labels.items[i], &scratch);
+    for (uint32_t i = 0; i < sums->rows.count; i++) {
+        const op_call_row *row = &sums->rows.items[i];
+        add_key(out, row, &scratch);
         add_tuple(out, 5);
-        add_cost(out, &stats->costs[i]);
+        add_integer(out, row->figures.primitive);
+        add_integer(out, row->figures.calls);
+        add_times(out, &row->figures);
         op_buffer_add_byte(out, '{');
-        for (; at < stats->edges.count && stats->edges.items[at].callee == i; at++) {
-            add_key(out, &stats->tree->labels.items[stats->edges.items[at].caller], &scratch);
+        for (; at < sums->edges.count && sums->edges.items[at].function == i; at++) {
+            const op_call_edge *edge = &sums->edges.items[at];
+            add_key(out, &sums->rows.items[edge->caller], &scratch);
             add_tuple(out, 4);
-            add_cost(out, &stats->edges.items[at].cost);
+            // The other way round than above: so does cProfile, and so pstats prints them.
+            add_integer(out, edge->figures.calls);
+            add_integer(out, edge->figures.primitive);
+            add_times(out, &edge->figures);
         }
         op_buffer_add_byte(out, '0');
     }
@@ -171,52 +223,24 @@ static void write_dict(const statistics *stats, op_buffer *out)
     op_buffer_fini(&scratch);
 }
 
-static bool collect(statistics *stats)
-{
-    stats->costs = op_alloc_zero(stats->tree->labels.count, sizeof *stats->costs);
-    if (stats->costs == NULL) {
-        return false;
-    }
-    op_tree_walk walk = {0, true};
-    do {
-        if (!visit(stats, &walk)) {
-            return false;
-        }
-    } while (op_call_tree_next(stats->tree, &walk));
-    if (stats->edges.count > 1) {
-        qsort(stats->edges.items, stats->edges.count, sizeof *stats->edges.items, compare_edges);
-    }
-    return true;
-}
-
 op_status op_export_pstats(const op_profile *profile, const op_export_options *options, op_buffer *out,
                            op_error *error)
 {
     (void)options;   // pstats knows neither threads nor lines inside a function
-    op_call_tree tree;
     size_t start = out->size;
-    op_call_tree_options shape = {.shape = {.by_function = true}, .escape = OP_ESCAPE_CLEAN};
-    statistics stats = {.tree = &tree};
-    op_map_init(&stats.edge_ids);
-    op_status status = op_call_tree_init(&tree, profile, &shape, error);
-    if (status != OP_OK) {
-        goto done;
+    op_call_sums sums;
+    op_call_sums_options by_name = {.key = OP_CALL_BY_NAME};
+    op_status status = profile->calls.count > 0 ? op_call_sums_init(&sums, profile, &by_name, error)
+                                                : sums_of_samples(&sums, profile, error);
+    if (status == OP_OK) {
+        write_dict(&sums, out);
+        if (out->failed) {
+            status = op_error_set(error, OP_NO_MEMORY, "out of memory for the pstats file");
+        }
     }
-    if (collect(&stats)) {
-        write_dict(&stats, out);
-    } else {
-        out->failed = true;
-    }
-    if (out->failed) {
-        status = op_error_set(error, OP_NO_MEMORY, "out of memory for the pstats file");
-    }
-done:
     if (status != OP_OK) {
         out->size = start;
     }
-    op_free(stats.costs);
-    OP_VECTOR_FINI(&stats.edges);
-    op_map_fini(&stats.edge_ids);
-    op_call_tree_fini(&tree);
+    op_call_sums_fini(&sums);
     return status;
 }
