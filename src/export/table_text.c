@@ -32,7 +32,7 @@ static void add_ascii(op_buffer *out, uint32_t letter, size_t columns)
     static const struct {
         uint32_t from;
         char to;
-    } pairs[] = {{0x2026, '~'}, {0x251C, '|'}, {0x2514, '`'}, {0x2500, '-'},
+    } pairs[] = {{0x2026, '~'}, {0x2192, '>'}, {0x251C, '|'}, {0x2514, '`'}, {0x2500, '-'},
                  {0x2502, '|'}, {0xB5, 'u'},   {0xB7, '-'},   {0xB1, '~'}};
     if (letter < 0x80) {
         op_buffer_add_byte(out, (unsigned char)letter);

@@ -3,6 +3,7 @@
 // that are not ours (tests/python/test_formats.py).
 #include <stdio.h>
 #include "base/memory.h"
+#include "export/calls_table.h"
 #include "export/export.h"
 #include "export/table.h"
 #include "export_fixture.h"
@@ -37,6 +38,20 @@ static int write_all(const char *folder, const char *name, op_profile *profile)
     op_buffer_reset(&out);
     failed |= op_table_add_report(profile, &plain, &out, &error) != OP_OK ||
               write_file(folder, name, "report", &out) != 0;
+    op_calls_table_options calls = {.table = plain};
+    op_buffer_reset(&out);
+    failed |= op_calls_table_add(profile, &calls, &out, &error) != OP_OK ||
+              write_file(folder, name, "calls_table", &out) != 0;
+    // In each order of pstats, for pstats to print the same.
+    for (size_t i = 0; op_pstats_sort_word(i) != NULL; i++) {
+        op_pstats_table_options as = {.unicode = true};
+        failed |= !op_pstats_sort_find(op_pstats_sort_word(i), &as.sort);
+        char ending[32];
+        (void)snprintf(ending, sizeof ending, "pstats_%s", op_pstats_sort_word(i));
+        op_buffer_reset(&out);
+        failed |= op_pstats_table_add(profile, &as, &out, &error) != OP_OK ||
+                  write_file(folder, name, ending, &out) != 0;
+    }
     op_buffer_fini(&out);
     op_profile_free(profile);
     return failed;
@@ -53,6 +68,7 @@ int main(int argc, char **argv)
     int failed = write_all(argv[1], "small", fixture_small());
     failed |= write_all(argv[1], "hostile", fixture_hostile());
     failed |= write_all(argv[1], "deep", fixture_deep(5000, 20));
+    failed |= write_all(argv[1], "calls", fixture_calls());
     failed |= write_all(argv[1], "empty", fixture_new());
     return failed;
 }

@@ -129,6 +129,127 @@ static inline op_profile *fixture_small(void)
     return profile;
 }
 
+static inline op_id fixture_function(op_profile *profile, op_frame_kind kind, const char *name, const char *file,
+                                     uint32_t first_line)
+{
+    op_function function = {
+        .kind = kind,
+        .name = op_profile_string(profile, name),
+        .file = op_profile_string(profile, file),
+        .first_line = first_line,
+    };
+    return op_profile_add_function(profile, &function);
+}
+
+static inline void fixture_line(op_profile *profile, op_id thread, op_id function, uint32_t line, uint64_t hits,
+                                uint64_t ns)
+{
+    op_line row = {.thread = thread, .function = function, .line = line, .hits = hits, .ns = ns};
+    TAP_REQUIRE(op_profile_add_line(profile, &row) != 0);
+}
+
+// Exact calls of two threads, no samples. <module> had not returned. main calls fib(4) (9 calls, 8 of them by fib),
+// two lambdas of one line, a method, and len; a worker reads a generator 10 times and fails once.
+static inline op_profile *fixture_calls(void)
+{
+    const uint64_t ms = 1000001;   // so that no figure is a tie to be rounded
+    op_profile *profile = fixture_new();
+    fixture_set_run(profile);
+    op_id process = fixture_process(profile, 42, "python app.py --size 10");
+    op_id first = fixture_thread(profile, process, 42, "MainThread");
+    op_id second = fixture_thread(profile, process, 43, "worker");
+    static const char app[] = "/home/me/app.py";
+    op_id module = fixture_function(profile, OP_FRAME_PYTHON, "<module>", app, 1);
+    op_id outer = fixture_function(profile, OP_FRAME_PYTHON, "main", app, 10);
+    op_id fib = fixture_function(profile, OP_FRAME_PYTHON, "fib", app, 2);
+    op_id left = fixture_function(profile, OP_FRAME_PYTHON, "main.<locals>.<lambda>", app, 12);
+    op_id right = fixture_function(profile, OP_FRAME_PYTHON, "<lambda>", app, 12);
+    op_id method = fixture_function(profile, OP_FRAME_PYTHON, "Pair.swap", "/home/me/lib/pair.py", 5);
+    op_id same = fixture_function(profile, OP_FRAME_PYTHON, "Other.swap", "/home/me/old/pair.py", 5);
+    op_id length = fixture_function(profile, OP_FRAME_BUILTIN, "<built-in method builtins.len>", "", 0);
+    op_id numbers = fixture_function(profile, OP_FRAME_PYTHON, "numbers", app, 30);
+    const op_call calls[] = {
+        {.thread = first,
+         .caller = module,
+         .function = outer,
+         .calls = 1,
+         .own_ns = 5 * ms,
+         .total_ns = 2000 * ms,
+         .outer_ns = 2000 * ms},
+        {.thread = first,
+         .caller = outer,
+         .function = fib,
+         .calls = 1,
+         .own_ns = 100 * ms,
+         .total_ns = 900 * ms,
+         .outer_ns = 900 * ms},
+        {.thread = first,
+         .caller = fib,
+         .function = fib,
+         .calls = 8,
+         .recursive_calls = 6,
+         .nested_calls = 8,
+         .own_ns = 800 * ms,
+         .total_ns = 800 * ms},
+        {.thread = first,
+         .caller = outer,
+         .function = left,
+         .calls = 3,
+         .own_ns = 30 * ms,
+         .total_ns = 30 * ms,
+         .outer_ns = 30 * ms},
+        {.thread = first,
+         .caller = outer,
+         .function = right,
+         .calls = 4,
+         .own_ns = 41 * ms,
+         .total_ns = 41 * ms,
+         .outer_ns = 41 * ms},
+        {.thread = first,
+         .caller = outer,
+         .function = method,
+         .calls = 2,
+         .own_ns = 1002 * ms,
+         .total_ns = 1004 * ms,
+         .outer_ns = 1004 * ms},
+        {.thread = first,
+         .caller = method,
+         .function = length,
+         .calls = 2,
+         .own_ns = 2 * ms,
+         .total_ns = 2 * ms,
+         .outer_ns = 2 * ms},
+        {.thread = first,
+         .caller = outer,
+         .function = same,
+         .calls = 1,
+         .own_ns = 20 * ms,
+         .total_ns = 20 * ms,
+         .outer_ns = 20 * ms},
+        {.thread = second,
+         .caller = 0,
+         .function = numbers,
+         .calls = 11,
+         .resumes = 10,
+         .exceptions = 1,
+         .own_ns = 300 * ms,
+         .total_ns = 340 * ms,
+         .outer_ns = 340 * ms,
+         .suspended_ns = 7000 * ms},
+        {.thread = second,
+         .caller = numbers,
+         .function = length,
+         .calls = 11,
+         .own_ns = 40 * ms,
+         .total_ns = 40 * ms,
+         .outer_ns = 40 * ms},
+    };
+    for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
+        TAP_REQUIRE(op_profile_add_call(profile, &calls[i]) != 0);
+    }
+    return profile;
+}
+
 // Every text hostile; three samples.
 static inline op_profile *fixture_hostile(void)
 {

@@ -1,0 +1,501 @@
+// SPDX-License-Identifier: MIT
+#include "export/calls_table.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/text.h"
+#include "export/number_text.h"
+#include "export/table_text.h"
+
+enum {
+    PER_CALL_COLUMNS = 10,
+    SUSPENDED_COLUMNS = 11,
+    MIN_NAME_COLUMNS = 14,    // of a function's name, whatever else is left out for it
+    GOOD_NAME_COLUMNS = 30,   // of its name and place: shares are left out below it
+    MAX_NAME_COLUMNS = 40,
+    MIN_PLACE_COLUMNS = 8,
+    MAX_THREADS = 8,   // with a table of their own
+    ROWS_OF_A_THREAD = 5,
+};
+
+typedef struct {
+    op_table table;
+    uint64_t own_ns;   // of all rows: what shares are of
+    // Columns of the part being written.
+    bool shares;
+    size_t calls, resumes, suspended, exceptions;   // their widths; 0: left out
+    const char *left_out;                           // NULL, or what there was no room for
+    size_t room;                                    // for names
+} view;
+
+static const char *number_text(view *of, uint64_t number)
+{
+    op_buffer_reset(&of->table.cell);
+    op_number_add_grouped(&of->table.cell, number);
+    const char *text = op_buffer_text(&of->table.cell);
+    return text == NULL ? "" : text;
+}
+
+static void add_count(view *of, uint64_t number, size_t columns)
+{
+    if (columns > 0) {
+        op_buffer_add_format(of->table.out, "%*s", (int)columns, number > 0 ? number_text(of, number) : "");
+    }
+}
+
+static void add_time(view *of, uint64_t ns, size_t columns)
+{
+    op_buffer_reset(&of->table.cell);
+    op_number_add_duration(&of->table.cell, ns);
+    op_table_add_cell(&of->table, op_string_of_buffer(&of->table.cell), columns, OP_CELL_RIGHT, false);
+}
+
+static void add_note(view *of, const char *text)
+{
+    op_table_ink(&of->table, OP_INK_DIM);
+    op_buffer_add_text(of->table.out, text);
+    op_table_ink(&of->table, OP_INK_PLAIN);
+    op_buffer_add_byte(of->table.out, '\n');
+}
+
+static void add_rest(view *of, size_t count, const char *noun)
+{
+    if (count > 0) {
+        op_buffer text;
+        op_buffer_init(&text);
+        op_number_add_grouped(&text, count);
+        op_buffer_add_format(&text, " more %s%s", noun, count == 1 ? "" : "s");
+        const char *note = op_buffer_text(&text);
+        add_note(of, note == NULL ? "" : note);
+        of->table.out->failed |= text.failed;
+        op_buffer_fini(&text);
+    }
+}
+
+// ---- columns ----
+
+// Columns of counts up to `most`, below their name and two spaces apart.
+static size_t columns_of(view *of, uint64_t most, const char *name)
+{
+    size_t digits = strlen(number_text(of, most)), letters = strlen(name);
+    return (digits > letters ? digits : letters) + 2;
+}
+
+static void raise_to(uint64_t *most, uint64_t number)
+{
+    *most = number > *most ? number : *most;
+}
+
+static void raise_figures(op_call_figures *most, const op_call_figures *figures)
+{
+    raise_to(&most->calls, op_call_starts(figures));
+    raise_to(&most->resumes, figures->resumes);
+    raise_to(&most->exceptions, figures->exceptions);
+    raise_to(&most->suspended_ns, figures->suspended_ns);
+}
+
+// What is most of each decides which columns there are; where the terminal is too narrow the names go first, then
+// shares, then what is rare.
+static void choose_columns(view *of, const op_call_figures *most)
+{
+    size_t width = of->table.width, used = 2 * OP_TABLE_TIME_COLUMNS + PER_CALL_COLUMNS + 2;
+    struct {
+        uint64_t most;
+        size_t columns;
+        size_t *to;
+        const char *name;
+    } rare[] = {
+        {most->suspended_ns, SUSPENDED_COLUMNS, &of->suspended, "suspended"},
+        {most->resumes, columns_of(of, most->resumes, "resumes"), &of->resumes, "resumes"},
+        {most->exceptions, columns_of(of, most->exceptions, "exceptions"), &of->exceptions, "exceptions"},
+    };
+    of->left_out = NULL;
+    of->calls = columns_of(of, most->calls, "calls");
+    used += of->calls;
+    for (size_t i = 0; i < sizeof rare / sizeof *rare; i++) {
+        *rare[i].to = 0;
+        if (rare[i].most > 0 && used + rare[i].columns + MIN_NAME_COLUMNS <= width) {
+            *rare[i].to = rare[i].columns;
+            used += rare[i].columns;
+        } else if (rare[i].most > 0 && of->left_out == NULL) {
+            of->left_out = rare[i].name;
+        }
+    }
+    of->shares = used + 2 * OP_TABLE_SHARE_COLUMNS + 1 + GOOD_NAME_COLUMNS <= width;
+    used += of->shares ? 2 * OP_TABLE_SHARE_COLUMNS + 1 : 0;
+    of->room = used + MIN_NAME_COLUMNS < width ? width - used : MIN_NAME_COLUMNS;
+}
+
+static void add_titles(view *of, const char *rest)
+{
+    op_buffer *out = of->table.out;
+    int share = of->shares ? OP_TABLE_SHARE_COLUMNS : 0, time = OP_TABLE_TIME_COLUMNS;
+    op_table_ink(&of->table, OP_INK_DIM);
+    if (of->shares) {
+        op_buffer_add_format(out, "%*s%*s%*s%*s", share, "own", time, "time", share + 1, "total", time, "time");
+    } else {
+        op_buffer_add_format(out, "%*s%*s", time, "own", time, "total");
+    }
+    op_buffer_add_format(out, "%*s%*s", (int)of->calls, "calls", PER_CALL_COLUMNS, "per call");
+    op_buffer_add_format(out, "%*s", (int)of->resumes, of->resumes > 0 ? "resumes" : "");
+    op_buffer_add_format(out, "%*s", (int)of->suspended, of->suspended > 0 ? "suspended" : "");
+    op_buffer_add_format(out, "%*s  %s", (int)of->exceptions, of->exceptions > 0 ? "exceptions" : "", rest);
+    op_table_ink(&of->table, OP_INK_PLAIN);
+    op_buffer_add_byte(out, '\n');
+}
+
+// Total time of a call that the function did not make itself: of a recursion, of the outermost one.
+static void add_per_call(view *of, const op_call_figures *figures)
+{
+    uint64_t starts = op_call_starts(figures);
+    uint64_t outer = starts < figures->primitive ? starts : figures->primitive;
+    if (outer > 0) {
+        add_time(of, figures->total_ns / outer, PER_CALL_COLUMNS);
+    } else {
+        op_buffer_add_format(of->table.out, "%*s", PER_CALL_COLUMNS, "");
+    }
+}
+
+static void add_figures(view *of, const op_call_figures *figures)
+{
+    op_table *table = &of->table;
+    if (of->shares) {
+        op_table_add_share(table, op_number_share(figures->own_ns, of->own_ns));
+    }
+    op_table_add_time(table, figures->own_ns);
+    if (of->shares) {
+        op_buffer_add_byte(table->out, ' ');
+        op_table_add_share(table, op_number_share(figures->total_ns, of->own_ns));
+    }
+    op_table_add_time(table, figures->total_ns);
+    op_buffer_add_format(table->out, "%*s", (int)of->calls, number_text(of, op_call_starts(figures)));
+    add_per_call(of, figures);
+    add_count(of, figures->resumes, of->resumes);
+    if (of->suspended > 0 && figures->suspended_ns > 0) {
+        add_time(of, figures->suspended_ns, of->suspended);
+    } else {
+        op_buffer_add_format(table->out, "%*s", (int)of->suspended, "");
+    }
+    add_count(of, figures->exceptions, of->exceptions);
+    op_buffer_add_text(table->out, "  ");
+}
+
+// ---- rows ----
+
+static void add_name(view *of, const op_call_row *row, size_t columns, op_cell cell)
+{
+    op_buffer_reset(&of->table.cell);
+    op_escape_add(&of->table.cell, row->name, OP_ESCAPE_VISIBLE);
+    op_table_add_cell(&of->table, op_string_of_buffer(&of->table.cell), columns, cell, false);
+}
+
+// The name, and where it is defined as far as there is room: cut at its start, since the end tells files apart.
+static void add_function(view *of, const op_call_row *row, size_t names)
+{
+    bool placed = row->file.bytes > 0 && of->room >= names + 1 + MIN_PLACE_COLUMNS;
+    add_name(of, row, placed ? names : of->room, placed ? OP_CELL_LEFT : OP_CELL_LAST);
+    if (placed) {
+        op_buffer_reset(&of->table.cell);
+        op_escape_add(&of->table.cell, row->file, OP_ESCAPE_VISIBLE);
+        if (row->line != 0) {
+            op_buffer_add_format(&of->table.cell, ":%" PRIu32, row->line);
+        }
+        op_buffer_add_byte(of->table.out, ' ');
+        op_table_add_cell(&of->table, op_string_of_buffer(&of->table.cell), of->room - names - 1, OP_CELL_LAST,
+                          true);
+    }
+    op_buffer_add_byte(of->table.out, '\n');
+}
+
+// A row or an edge to be sorted.
+typedef struct {
+    const op_call_figures *figures;
+    size_t index;
+    bool by_total;
+} ranked;
+
+static int compare_ranked(const void *left, const void *right)
+{
+    const ranked *a = left, *b = right;
+    uint64_t first[2] = {a->figures->own_ns, a->figures->total_ns};
+    uint64_t second[2] = {b->figures->own_ns, b->figures->total_ns};
+    for (unsigned i = 0; i < 2; i++) {
+        uint64_t one = first[i ^ a->by_total], other = second[i ^ a->by_total];
+        if (one != other) {
+            return one > other ? -1 : 1;
+        }
+    }
+    if (a->figures->calls != b->figures->calls) {
+        return a->figures->calls > b->figures->calls ? -1 : 1;
+    }
+    return (a->index > b->index) - (a->index < b->index);
+}
+
+static void sort_ranked(ranked *items, size_t count)
+{
+    if (count > 1) {
+        qsort(items, count, sizeof *items, compare_ranked);
+    }
+}
+
+static void write_rows(view *of, const op_call_sums *sums, const ranked *rows, size_t count, size_t top)
+{
+    size_t shown = count < top ? count : top;
+    op_call_figures most = {0};
+    for (size_t i = 0; i < shown; i++) {
+        raise_figures(&most, rows[i].figures);
+    }
+    choose_columns(of, &most);
+    size_t names = of->room * 2 / 5;
+    names = names < MIN_NAME_COLUMNS ? MIN_NAME_COLUMNS : names > MAX_NAME_COLUMNS ? MAX_NAME_COLUMNS : names;
+    char titles[64];
+    (void)snprintf(titles, sizeof titles, "%-*s %s", (int)names, "function", "file");
+    add_titles(of, of->room >= names + 1 + MIN_PLACE_COLUMNS ? titles : "function");
+    for (size_t i = 0; i < shown; i++) {
+        add_figures(of, rows[i].figures);
+        add_function(of, &sums->rows.items[rows[i].index], names);
+    }
+    add_rest(of, count - shown, "function");
+    if (of->left_out != NULL) {
+        char note[64];
+        (void)snprintf(note, sizeof note, "no room for: %s", of->left_out);
+        add_note(of, note);
+    }
+}
+
+// Rows that were left at least once, sorted. One that was not is known by what it called only.
+static op_status add_functions(view *of, const op_call_sums *sums, size_t top)
+{
+    ranked *rows = op_alloc_zero(sums->rows.count + 1, sizeof *rows);
+    if (rows == NULL) {
+        return OP_NO_MEMORY;
+    }
+    size_t count = 0;
+    for (size_t i = 0; i < sums->rows.count; i++) {
+        if (sums->rows.items[i].figures.calls > 0) {
+            rows[count++] = (ranked){&sums->rows.items[i].figures, i, of->table.options->by_total};
+        }
+    }
+    sort_ranked(rows, count);
+    write_rows(of, sums, rows, count, top);
+    size_t open = sums->rows.count - count;
+    if (open > 0) {
+        char note[96];
+        (void)snprintf(note, sizeof note, "%zu function%s had not returned: only what %s called is counted", open,
+                       open == 1 ? "" : "s", open == 1 ? "it" : "they");
+        add_note(of, note);
+    }
+    op_free(rows);
+    return OP_OK;
+}
+
+static void add_edge(view *of, const op_call_sums *sums, const op_call_edge *edge)
+{
+    const op_call_row *caller = &sums->rows.items[edge->caller], *function = &sums->rows.items[edge->function];
+    size_t room = of->room - 3;
+    op_buffer_reset(&of->table.cell);
+    op_escape_add(&of->table.cell, caller->name, OP_ESCAPE_VISIBLE);
+    size_t first = op_text_columns(of->table.cell.data, of->table.cell.size);
+    op_buffer_reset(&of->table.cell);
+    op_escape_add(&of->table.cell, function->name, OP_ESCAPE_VISIBLE);
+    size_t second = op_text_columns(of->table.cell.data, of->table.cell.size);
+    // Each has half of the room, and what the other leaves of its half.
+    size_t half = room / 2;
+    if (first + second > room) {
+        first = first <= half ? first : second <= room - half ? room - second : half;
+    }
+    add_figures(of, &edge->figures);
+    add_name(of, caller, first, OP_CELL_LAST);
+    op_buffer_add_text(of->table.out, " → ");
+    add_name(of, function, room - first, OP_CELL_LAST);
+    op_buffer_add_byte(of->table.out, '\n');
+}
+
+static op_status add_edges(view *of, const op_call_sums *sums)
+{
+    size_t count = sums->edges.count, shown = count < of->table.top ? count : of->table.top;
+    ranked *edges = op_alloc_zero(count + 1, sizeof *edges);
+    if (edges == NULL) {
+        return OP_NO_MEMORY;
+    }
+    for (size_t i = 0; i < count; i++) {
+        edges[i] = (ranked){&sums->edges.items[i].figures, i, of->table.options->by_total};
+    }
+    sort_ranked(edges, count);
+    op_call_figures most = {0};
+    for (size_t i = 0; i < shown; i++) {
+        raise_to(&most.calls, op_call_starts(edges[i].figures));
+    }
+    choose_columns(of, &most);
+    op_buffer_add_byte(of->table.out, '\n');
+    op_table_add_heading(&of->table, of->table.options->by_total ? "Who called whom, by total time"
+                                                                 : "Who called whom, by own time");
+    add_titles(of, "caller → function");
+    for (size_t i = 0; i < shown; i++) {
+        add_edge(of, sums, &sums->edges.items[edges[i].index]);
+    }
+    add_rest(of, count - shown, "pair");
+    op_free(edges);
+    return OP_OK;
+}
+
+// ---- threads ----
+
+typedef struct {
+    op_id thread;
+    uint64_t own_ns, calls;
+} thread_sum;
+
+static int compare_threads(const void *left, const void *right)
+{
+    const thread_sum *a = left, *b = right;
+    if (a->own_ns != b->own_ns) {
+        return a->own_ns > b->own_ns ? -1 : 1;
+    }
+    if (a->calls != b->calls) {
+        return a->calls > b->calls ? -1 : 1;
+    }
+    return (a->thread > b->thread) - (a->thread < b->thread);
+}
+
+static bool has_name(const op_profile *profile, op_id thread, const char *name)
+{
+    const op_thread_row *row = op_profile_thread(profile, thread);
+    op_string text = row == NULL ? (op_string){"", 0} : op_profile_text(profile, row->name);
+    return name == NULL || (text.bytes == strlen(name) && memcmp(text.text, name, text.bytes) == 0);
+}
+
+// Threads with calls, the busiest first; NULL: out of memory. The caller frees.
+static thread_sum *threads_of(const op_profile *profile, const char *name, size_t *count)
+{
+    size_t all = profile->threads.count;
+    thread_sum *sums = op_alloc_zero(all + 1, sizeof *sums);
+    for (size_t i = 0; sums != NULL && i < profile->calls.count; i++) {
+        const op_call *call = &profile->calls.items[i];
+        thread_sum *sum = &sums[call->thread <= all ? call->thread : 0];
+        sum->thread = call->thread;
+        sum->own_ns += call->own_ns;
+        sum->calls += call->calls > call->resumes ? call->calls - call->resumes : 0;
+    }
+    *count = 0;
+    for (size_t i = 1; sums != NULL && i <= all; i++) {
+        if (sums[i].thread != 0 && has_name(profile, (op_id)i, name)) {
+            sums[(*count)++] = sums[i];
+        }
+    }
+    if (*count > 1) {
+        qsort(sums, *count, sizeof *sums, compare_threads);
+    }
+    return sums;
+}
+
+static void add_total(op_buffer *out, uint64_t calls, uint64_t own_ns)
+{
+    op_number_add_grouped(out, calls);
+    op_buffer_add_format(out, " call%s, ", calls == 1 ? "" : "s");
+    op_number_add_duration(out, own_ns);
+}
+
+static void add_heading_of(view *of, op_buffer *text)
+{
+    const char *heading = op_buffer_text(text);
+    op_table_add_heading(&of->table, heading == NULL ? "" : heading);
+    of->table.out->failed |= text->failed;
+}
+
+static op_status add_thread(view *of, const thread_sum *thread, size_t top)
+{
+    const op_profile *profile = of->table.profile;
+    op_call_sums_options shape = {.key = OP_CALL_BY_FUNCTION, .thread = thread->thread};
+    op_call_sums sums;
+    op_buffer text;
+    op_buffer_init(&text);
+    op_status status = op_call_sums_init(&sums, profile, &shape, NULL);
+    if (status == OP_OK) {
+        op_thread_label_add(&text, profile, thread->thread, OP_ESCAPE_VISIBLE);
+        const op_thread_row *row = op_profile_thread(profile, thread->thread);
+        const op_process_row *process = row == NULL ? NULL : op_profile_process(profile, row->process);
+        if (profile->processes.count > 1 && process != NULL) {
+            op_buffer_add_format(&text, " of process %" PRId64, process->pid);
+        }
+        op_buffer_add_text(&text, ": ");
+        add_total(&text, thread->calls, thread->own_ns);
+        if (text.size > 0 && text.data[0] == 't') {
+            text.data[0] = 'T';
+        }
+        op_buffer_add_byte(of->table.out, '\n');
+        add_heading_of(of, &text);
+        of->own_ns = thread->own_ns;
+        status = add_functions(of, &sums, top);
+    }
+    op_buffer_fini(&text);
+    op_call_sums_fini(&sums);
+    return status;
+}
+
+static op_status add_all(view *of, const op_call_sums *sums)
+{
+    size_t count = 0, top = of->table.top < ROWS_OF_A_THREAD ? of->table.top : ROWS_OF_A_THREAD;
+    thread_sum *threads = threads_of(of->table.profile, of->table.options->thread_name, &count);
+    op_buffer text;
+    op_buffer_init(&text);
+    op_status status = threads == NULL ? OP_NO_MEMORY : OP_OK;
+    if (status == OP_OK) {
+        op_buffer_add_text(&text, of->table.options->by_total ? "Calls by total time: " : "Calls by own time: ");
+        add_total(&text, op_call_starts(&sums->all), sums->all.own_ns);
+        if (count > 1) {
+            op_buffer_add_text(&text, " in ");
+            op_number_add_grouped(&text, count);
+            op_buffer_add_text(&text, " threads");
+        }
+        add_heading_of(of, &text);
+        status = add_functions(of, sums, of->table.top);
+    }
+    if (status == OP_OK && sums->edges.count > 0) {
+        status = add_edges(of, sums);
+    }
+    for (size_t i = 0; status == OP_OK && count > 1 && i < count && i < MAX_THREADS; i++) {
+        status = add_thread(of, &threads[i], top);
+    }
+    if (status == OP_OK) {
+        add_rest(of, count > MAX_THREADS ? count - MAX_THREADS : 0, "thread");
+    }
+    op_buffer_fini(&text);
+    op_free(threads);
+    return status;
+}
+
+op_status op_calls_table_add(const op_profile *profile, const op_calls_table_options *options, op_buffer *out,
+                             op_error *error)
+{
+    if (options->as_cprofile) {
+        op_pstats_table_options same = {
+            .sort = options->sort,
+            .keep_folders = options->keep_folders,
+            .top = options->table.top,
+            .thread_name = options->table.thread_name,
+            .unicode = options->table.unicode,
+        };
+        return op_pstats_table_add(profile, &same, out, error);
+    }
+    op_call_sums_options shape = {.key = OP_CALL_BY_FUNCTION, .thread_name = options->table.thread_name};
+    op_call_sums sums;
+    view of;
+    memset(&of, 0, sizeof of);
+    op_table_init(&of.table, profile, &options->table, out);
+    op_status status = op_call_sums_init(&sums, profile, &shape, error);
+    if (status == OP_OK && sums.rows.count == 0) {
+        op_table_add_heading(&of.table, "Calls");
+        add_note(&of, "none was counted");
+    } else if (status == OP_OK) {
+        of.own_ns = sums.all.own_ns;
+        status = add_all(&of, &sums);
+        if (status != OP_OK) {
+            status = op_error_set(error, status, "out of memory for the table of calls");
+        }
+    }
+    op_call_sums_fini(&sums);
+    return op_table_finish(&of.table, status, error);
+}
