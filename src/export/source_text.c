@@ -1,36 +1,22 @@
 // SPDX-License-Identifier: MIT
 #include "export/source_text.h"
 
-#include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
-#include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
+#include "export/source_file.h"
 
 enum { MAX_FILE_BYTES = 16 << 20, MAX_LINE_BYTES = 400 };
 
-// The path comes from a profile: it may name a device or a pipe, which must not be read, nor waited for.
 static FILE *open_source(op_string file, int64_t recorded_unix_ns)
 {
-    char path[PATH_MAX];
-    struct stat facts;
-    if (file.bytes == 0 || file.bytes >= sizeof path || file.text[0] == '<' ||
-        memchr(file.text, '\0', file.bytes) != NULL) {
-        return NULL;
-    }
-    memcpy(path, file.text, file.bytes);
-    path[file.bytes] = '\0';
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    if (fd < 0) {
-        return NULL;
-    }
+    int64_t changed_unix_ns = 0;
+    int fd = file.bytes == 0 || file.text[0] == '<' ? -1
+                                                    : op_source_file_open(file, MAX_FILE_BYTES, &changed_unix_ns);
     FILE *stream = NULL;
-    if (fstat(fd, &facts) == 0 && S_ISREG(facts.st_mode) && facts.st_size <= MAX_FILE_BYTES &&
-        facts.st_mtim.tv_sec <= recorded_unix_ns / 1000000000) {
+    if (fd >= 0 && changed_unix_ns / 1000000000 <= recorded_unix_ns / 1000000000) {
         stream = fdopen(fd, "r");
     }
-    if (stream == NULL) {
+    if (fd >= 0 && stream == NULL) {
         (void)close(fd);
     }
     return stream;
