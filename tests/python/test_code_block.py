@@ -115,7 +115,7 @@ def test_odd_code(tool: Path, tmp_path: Path) -> None:
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="strings in strings")
 def test_strings_in_strings(tool: Path, tmp_path: Path) -> None:
     path = tmp_path / "strings.py"
-    lines = ["def f(a):", '    return f"{a["x"]:{f"{"}"}>4}" f\'{a:"}\' f"""{', '  a # "', '}{{""" rf"\\{a}"', "b = 1"]
+    lines = ["def f(a):", '    return f"{a["x"]:{f"{"}"}"}>4}" f\'{a:"}\' f"""{', '  a # "', '}{{""" rf"\\{a}"', "b = 1"]
     path.write_text("\n".join(lines), encoding="utf-8")
     assert lines_by_python([f"{line}\n" for line in lines], 1) == 4
     assert not compare(tool, path, [1])
