@@ -112,25 +112,13 @@ static bool add_edge(builder *build, uint32_t caller, uint32_t function, const o
     return true;
 }
 
-static bool is_wanted(const op_profile *profile, op_id thread, const op_call_sums_options *options)
-{
-    if (options->thread != 0 && thread != options->thread) {
-        return false;
-    }
-    if (options->thread_name == NULL) {
-        return true;
-    }
-    const op_thread_row *row = op_profile_thread(profile, thread);
-    op_string name = row == NULL ? (op_string){"", 0} : op_profile_text(profile, row->name);
-    return name.bytes == strlen(options->thread_name) && memcmp(name.text, options->thread_name, name.bytes) == 0;
-}
-
 static bool add_calls(builder *build, const op_call_sums_options *options)
 {
     const op_profile *profile = build->profile;
     for (size_t i = 0; i < profile->calls.count; i++) {
         const op_call *call = &profile->calls.items[i];
-        if (!is_wanted(profile, call->thread, options)) {
+        if ((options->thread != 0 && call->thread != options->thread) ||
+            !op_thread_has_name(profile, call->thread, options->thread_name)) {
             continue;
         }
         // The caller first: so rows stand as the program met them.

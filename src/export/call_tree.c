@@ -214,13 +214,7 @@ static bool is_wanted(const builder *build, const op_sample *sample)
     if (sample->count == 0 && sample->weight_ns == 0) {
         return false;
     }
-    if (build->options->thread_name == NULL) {
-        return true;
-    }
-    const op_thread_row *thread = op_profile_thread(build->profile, sample->thread);
-    op_string name = thread == NULL ? (op_string){"", 0} : op_profile_text(build->profile, thread->name);
-    return name.bytes == strlen(build->options->thread_name) &&
-           memcmp(name.text, build->options->thread_name, name.bytes) == 0;
+    return op_thread_has_name(build->profile, sample->thread, build->options->thread_name);
 }
 
 static void add_up(op_call_tree *tree)

@@ -360,13 +360,6 @@ static int compare_threads(const void *left, const void *right)
     return (a->thread > b->thread) - (a->thread < b->thread);
 }
 
-static bool has_name(const op_profile *profile, op_id thread, const char *name)
-{
-    const op_thread_row *row = op_profile_thread(profile, thread);
-    op_string text = row == NULL ? (op_string){"", 0} : op_profile_text(profile, row->name);
-    return name == NULL || (text.bytes == strlen(name) && memcmp(text.text, name, text.bytes) == 0);
-}
-
 // Threads with calls, the busiest first; NULL: out of memory. The caller frees.
 static thread_sum *threads_of(const op_profile *profile, const char *name, size_t *count)
 {
@@ -381,7 +374,7 @@ static thread_sum *threads_of(const op_profile *profile, const char *name, size_
     }
     *count = 0;
     for (size_t i = 1; sums != NULL && i <= all; i++) {
-        if (sums[i].thread != 0 && has_name(profile, (op_id)i, name)) {
+        if (sums[i].thread != 0 && op_thread_has_name(profile, (op_id)i, name)) {
             sums[(*count)++] = sums[i];
         }
     }

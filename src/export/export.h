@@ -31,6 +31,7 @@ op_status op_export_svg(const op_profile *, const op_export_options *, op_buffer
 op_status op_export_speedscope(const op_profile *, const op_export_options *, op_buffer *, op_error *)
     OP_MUST_CHECK;
 op_status op_export_pstats(const op_profile *, const op_export_options *, op_buffer *, op_error *) OP_MUST_CHECK;
+op_status op_export_lprof(const op_profile *, const op_export_options *, op_buffer *, op_error *) OP_MUST_CHECK;
 op_status op_export_json(const op_profile *, const op_export_options *, op_buffer *, op_error *) OP_MUST_CHECK;
 
 #endif

@@ -9,6 +9,7 @@ static const op_export_format formats[] = {
     {"collapsed", ".collapsed .txt .folded", op_export_collapsed, "one stack a line and its samples"},
     {"speedscope", ".speedscope.json", op_export_speedscope, "for speedscope"},
     {"pstats", ".pstats .prof", op_export_pstats, "for Python's pstats, snakeviz, gprof2dot"},
+    {"lprof", ".lprof", op_export_lprof, "for line_profiler: python -m line_profiler"},
     {"json", ".json", op_export_json, "summary by function and line for programs"},
 };
 

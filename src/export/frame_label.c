@@ -92,3 +92,10 @@ void op_thread_label_add(op_buffer *out, const op_profile *profile, op_id thread
     op_escape_add(out, name, escape);
     op_buffer_add_format(out, "%s(%" PRId64 ")", name.bytes > 0 ? " " : "", row->tid);
 }
+
+bool op_thread_has_name(const op_profile *profile, op_id thread, const char *name)
+{
+    const op_thread_row *row = op_profile_thread(profile, thread);
+    op_string text = row == NULL ? (op_string){"", 0} : op_profile_text(profile, row->name);
+    return name == NULL || (text.bytes == strlen(name) && memcmp(text.text, name, text.bytes) == 0);
+}

@@ -30,5 +30,7 @@ op_frame_parts op_frame_parts_of(const op_profile *profile, op_id frame, const o
 void op_frame_label_add(op_buffer *out, const op_frame_parts *parts, op_escape escape);
 void op_process_label_add(op_buffer *out, const op_profile *profile, op_id process, op_escape escape);
 void op_thread_label_add(op_buffer *out, const op_profile *profile, op_id thread, op_escape escape);
+// Whether a thread has exactly this name; NULL: any has.
+bool op_thread_has_name(const op_profile *profile, op_id thread, const char *name);
 
 #endif

@@ -6,6 +6,7 @@
 #include "export/calls_table.h"
 #include "export/export.h"
 #include "export/table.h"
+#include "export/lines_table.h"
 #include "export_fixture.h"
 
 static int write_file(const char *folder, const char *profile, const char *ending, const op_buffer *bytes)
@@ -21,9 +22,45 @@ static int write_file(const char *folder, const char *profile, const char *endin
     return fclose(file) == 0 && written ? 0 : 1;
 }
 
+// As line_profiler's viewer prints the .lprof.
+static int write_lines(const char *folder, const char *name, const op_profile *profile)
+{
+    static const struct {
+        const char *ending;
+        op_lines_table_options options;
+    } tables[] = {
+        {"lines_table", {.unicode = true, .skip_zero = true}},
+        {"lines_summary", {.unicode = true, .skip_zero = true, .by_time = true, .summarize = true}},
+        {"lines_seconds", {.unicode = true, .skip_zero = true, .unit_s = 1}},
+        {"lines_ns", {.unicode = true, .skip_zero = true, .unit_s = 1e-9}},
+    };
+    op_buffer out;
+    op_buffer_init(&out);
+    int failed = 0;
+    for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
+        op_buffer_reset(&out);
+        failed |= op_lines_table_add(profile, &tables[i].options, &out, NULL) != OP_OK ||
+                  write_file(folder, name, tables[i].ending, &out) != 0;
+    }
+    op_buffer_fini(&out);
+    return failed;
+}
+
+static op_profile *lines_in(const char *folder)
+{
+    char path[4096];
+    op_buffer source;
+    op_buffer_init(&source);
+    op_buffer_add_text(&source, FIXTURE_SOURCE);
+    TAP_OK(write_file(folder, "source", "py", &source) == 0);
+    op_buffer_fini(&source);
+    (void)snprintf(path, sizeof path, "%s/source.py", folder);
+    return fixture_lines(path);
+}
+
 static int write_all(const char *folder, const char *name, op_profile *profile)
 {
-    static const char *const formats[] = {"svg", "collapsed", "speedscope", "pstats", "json"};
+    static const char *const formats[] = {"svg", "collapsed", "speedscope", "pstats", "lprof", "json"};
     static const op_table_options plain = {.unicode = true};
     op_export_options options = {.by_thread = true};
     op_error error = {0};
@@ -38,6 +75,7 @@ static int write_all(const char *folder, const char *name, op_profile *profile)
     op_buffer_reset(&out);
     failed |= op_table_add_report(profile, &plain, &out, &error) != OP_OK ||
               write_file(folder, name, "report", &out) != 0;
+    failed |= write_lines(folder, name, profile);
     op_calls_table_options calls = {.table = plain};
     op_buffer_reset(&out);
     failed |= op_calls_table_add(profile, &calls, &out, &error) != OP_OK ||
@@ -69,6 +107,7 @@ int main(int argc, char **argv)
     failed |= write_all(argv[1], "hostile", fixture_hostile());
     failed |= write_all(argv[1], "deep", fixture_deep(5000, 20));
     failed |= write_all(argv[1], "calls", fixture_calls());
+    failed |= write_all(argv[1], "lines", lines_in(argv[1]));
     failed |= write_all(argv[1], "empty", fixture_new());
     return failed;
 }

@@ -250,6 +250,56 @@ static inline op_profile *fixture_calls(void)
     return profile;
 }
 
+// What fixture_lines counts lines of.
+#define FIXTURE_SOURCE                                                                                             \
+    "import os\n"                                                                                                  \
+    "\n"                                                                                                           \
+    "@profile\n"                                                                                                   \
+    "def fib(n):\n"                                                                                                \
+    "    # small ones\n"                                                                                           \
+    "    if n < 2:\n"                                                                                              \
+    "        return n\t# \xc2\xb5\n"                                                                               \
+    "\n"                                                                                                           \
+    "    return (fib(n - 1) +\n"                                                                                   \
+    "            fib(n - 2))\n"                                                                                    \
+    "    # still of it\n"                                                                                          \
+    "\n"                                                                                                           \
+    "# not of it\n"                                                                                                \
+    "class Pair:\n"                                                                                                \
+    "    def swap(self): return 1\r\n"                                                                             \
+    "    def never(self): return 2\n"                                                                              \
+    "small = lambda: (\n"                                                                                          \
+    "    1)\n"
+
+// Lines of functions in `path`, and of one in a file that is not there; of two threads, no samples.
+static inline op_profile *fixture_lines(const char *path)
+{
+    op_profile *profile = fixture_new();
+    fixture_set_run(profile);
+    profile->run.started_unix_ns = INT64_C(1) << 60;   // in 2006, for so long that `path` is older than its end
+    profile->run.duration_ns = INT64_C(1) << 60;
+    op_id process = fixture_process(profile, 42, "python app.py --size 10");
+    op_id first = fixture_thread(profile, process, 42, "MainThread");
+    op_id second = fixture_thread(profile, process, 43, "worker");
+    op_id fib = fixture_function(profile, OP_FRAME_PYTHON, "fib", path, 3);
+    op_id swap = fixture_function(profile, OP_FRAME_PYTHON, "Pair.swap", path, 15);
+    op_id never = fixture_function(profile, OP_FRAME_PYTHON, "Pair.never", path, 16);
+    op_id small = fixture_function(profile, OP_FRAME_PYTHON, "<lambda>", path, 17);
+    op_id gone = fixture_function(profile, OP_FRAME_PYTHON, "gone", "/not/there.py", 7);
+    fixture_line(profile, first, fib, 6, 177, 52345678);
+    fixture_line(profile, second, fib, 6, 20, 4000001);
+    fixture_line(profile, first, fib, 7, 99, 9999999);
+    fixture_line(profile, first, fib, 9, 98, 1234567890);
+    fixture_line(profile, first, fib, 10, 98, 0);
+    fixture_line(profile, first, swap, 15, 12345678901, 9876543210987654);
+    fixture_line(profile, first, never, 16, 0, 0);
+    fixture_line(profile, first, small, 17, 1, 999);
+    fixture_line(profile, first, small, 18, 1, 51);
+    fixture_line(profile, second, gone, 8, 3, 4500);
+    fixture_line(profile, second, gone, 10, 4, 123456);
+    return profile;
+}
+
 // Every text hostile; three samples.
 static inline op_profile *fixture_hostile(void)
 {

@@ -20,6 +20,7 @@ TAP_TEST(endings)
         {"/x.svg/a.outpace", "outpace"},
         {"a.prof", "pstats"},
         {"a.pstats", "pstats"},
+        {"a.lprof", "lprof"},
         {"a", "none"},
         {"a.svg/", "none"},
         {".svg", "none"},
@@ -41,7 +42,7 @@ TAP_TEST(names)
         TAP_OK(op_export_find(format->name) == format);
         TAP_OK((format->write == NULL) == (strcmp(format->name, "outpace") == 0));
     }
-    TAP_EQ_UINT(count, 6);
+    TAP_EQ_UINT(count, 7);
     TAP_OK(op_export_find("pprof") == NULL);
 }
 
