@@ -33,6 +33,12 @@
     X(NOT_PROFILE, "the file is not an Outpace profile", "give a file that 'outpace record' made", 2)              \
     X(TORN_PROFILE, "the profile file is damaged", "record again", 2)                                              \
     X(NEWER_PROFILE, "the profile file is from a newer Outpace", "upgrade Outpace to read it", 2)                  \
+    X(NOT_SEGMENT, "the file is not the trace of a process", "remove it from the folder of traces", 2)             \
+    X(TORN_SEGMENT, "the trace of a process is damaged", "trace the program again", 2)                             \
+    X(OTHER_SEGMENT, "the trace of a process is from another Outpace",                                             \
+      "install the same Outpace for the program as for the command line", 2)                                       \
+    X(FOREIGN_FILE, "the file or folder is not ours alone", "take one that you own and that others cannot write",  \
+      2)                                                                                                           \
     X(NOTHING_MEASURED, "nothing was measured", "give the program more time, or a higher rate with -r", 3)         \
     X(SYSTEM, "a system call failed", "", 3)
 
