@@ -62,6 +62,13 @@ static anchor read_anchor(void)
     return best;
 }
 
+void op_clock_read_both(uint64_t *ticks, int64_t *monotonic_ns)
+{
+    anchor now = read_anchor();
+    *ticks = now.ticks;
+    *monotonic_ns = now.ns;
+}
+
 static double measure_ticks_per_us(void)
 {
     anchor start = read_anchor();

@@ -26,6 +26,8 @@ static inline uint64_t op_clock_ticks(void)
     return (uint64_t)op_clock_monotonic_ns();
 #endif
 }
+// Both clocks of one moment, within some nanoseconds.
+void op_clock_read_both(uint64_t *ticks, int64_t *monotonic_ns);
 double op_clock_ticks_per_us(void);   // measured over about 1 ms at the first call
 
 #endif
