@@ -154,16 +154,30 @@ def outpace_start(work, given, modes):
     return lambda: start(given["scratch"], modes), lambda: None, lambda: None
 
 
+def hits_of(profiler, work):
+    marked = work.marked_line()
+    return sum(hits for *_, lines in profiler.results() for line, hits, _ in lines if line == marked)
+
+
 def outpace_lines(work, given, everything):
     profiler = wanted(outpace(given)[1], "LineProfiler")()
     for code in work.codes(everything):
         profiler.add_code(code)
+    return profiler.enable, profiler.disable, lambda: hits_of(profiler, work)
 
-    def counted():
-        marked = work.marked_line()
-        return sum(hits for *_, lines in profiler.results() for line, hits, _ in lines if line == marked)
 
-    return profiler.enable, profiler.disable, counted
+def outpace_start_lines(work, given, everything):
+    """What `outpace lines` does in a program."""
+    start = wanted(outpace(given)[1], "start")
+    profiler = None
+
+    def choose():
+        nonlocal profiler
+        profiler = start(given["scratch"], "lines")
+        for code in work.codes(everything):
+            profiler.add_code(code)
+
+    return choose, lambda: None, lambda: hits_of(profiler, work)
 
 
 def floor_module(given):
@@ -197,21 +211,28 @@ def floor_calls(work, given, events):
             lambda: checked(callback.count))
 
 
-def floor_lines(work, given, everything):
+def floor_lines(work, given, everything, leaving=False):
     module = floor_module(given)
     if OLD:
         return lambda: module.set_trace(True), lambda: module.set_trace(False), lambda: checked(module.count(LINE))
     monitoring, tool = sys.monitoring, 4
     monitoring.use_tool_id(tool, "floor")
-    callback = module.Empty()
-    monitoring.register_callback(tool, monitoring.events.LINE, callback)
+    callback, other, events = module.Empty(), module.Empty(), monitoring.events
+    monitoring.register_callback(tool, events.LINE, callback)
+    near, everywhere = events.LINE, 0
+    if leaving:
+        near |= events.PY_RETURN | events.PY_YIELD | events.PY_RESUME
+        everywhere = events.PY_UNWIND       # which no code can have for itself
+        for event in (events.PY_RETURN, events.PY_YIELD, events.PY_RESUME, events.PY_UNWIND):
+            monitoring.register_callback(tool, event, other)
     codes = work.codes(everything)
 
-    def set_all(events):
+    def set_all(near, everywhere):
+        monitoring.set_events(tool, everywhere)
         for code in codes:
-            monitoring.set_local_events(tool, code, events)
+            monitoring.set_local_events(tool, code, near)
 
-    return lambda: set_all(monitoring.events.LINE), lambda: set_all(0), lambda: checked(callback.count)
+    return lambda: set_all(near, everywhere), lambda: set_all(0, 0), lambda: checked(callback.count)
 
 
 PY = "PY_START PY_RETURN PY_RESUME PY_YIELD PY_UNWIND PY_THROW"
@@ -233,11 +254,16 @@ VARIANTS = {
     "outpace-counts": (outpace_start, {"modes": "counts,builtins"}),
     "outpace-hottest": (outpace_lines, {"everything": False}),
     "outpace-all": (outpace_lines, {"everything": True}),
+    "outpace-lines-hottest": (outpace_start_lines, {"everything": False}),
+    "outpace-lines-all": (outpace_start_lines, {"everything": True}),
     "floor-start": (floor_calls, {"events": "PY_START"}),
+    "floor-counts": (floor_calls, {"events": "PY_START PY_RESUME PY_THROW CALL"}),
     "floor-python": (floor_calls, {"events": PY}),
     "floor": (floor_calls, {"events": PY + " CALL C_RETURN C_RAISE"}),
     "floor-hottest": (floor_lines, {"everything": False}),
     "floor-all": (floor_lines, {"everything": True}),
+    "floor-leaving-hottest": (floor_lines, {"everything": False, "leaving": True}),
+    "floor-leaving-all": (floor_lines, {"everything": True, "leaving": True}),
 }
 
 

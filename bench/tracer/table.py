@@ -34,10 +34,14 @@ class Results:
     def cell(self, variant: str, workload: str) -> Cell:
         return self.cells.setdefault((variant, workload), Cell())
 
-    def median(self, variant: str | None, workload: str) -> float | None:
-        cell = self.cells.get((variant or "", workload))
+    def median(self, variant: str, workload: str) -> float | None:
+        cell = self.cells.get((variant, workload))
         ratio = cell.ratio if cell else None
         return ratio.median if ratio else None
+
+    def floor(self, variant: Variant, workload: str) -> float | None:
+        medians = (self.median(key, workload) for key in variant.floor)
+        return next((value for value in medians if value is not None), None)
 
     def aim(self, variant: Variant, workload: str) -> float | None:
         if variant.aim is None:
@@ -76,7 +80,7 @@ def text_of(results: Results, variant: Variant, workload: str) -> str:
     if aim is not None:
         word = verdict(ratio, aim)
         text += f"; aim {figure(aim)} {word}"
-        floor = results.median(variant.floor, workload)
+        floor = results.floor(variant, workload)
         if "*" in word and floor is not None:
             text += f", floor {figure(floor)}"
     return text
@@ -141,7 +145,7 @@ def losses(results: Results, variant: Variant, workload: str) -> list[str]:
     name = f"{workload}: {variant.title} ({variant.kind})"
     aim = results.aim(variant, workload)
     if aim is not None and (word := verdict(ratio, aim)).startswith("*"):
-        floor = results.median(variant.floor, workload)
+        floor = results.floor(variant, workload)
         word = "misses its aim" if word == "**missed**" else "is not shown to meet its aim"
         said.append(f"{name} {word}: {span(ratio)}, aim {figure(aim)}, floor {figure(floor) if floor else 'not measured'}")
     for peer in VARIANTS:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 NEW = (3, 12)       # the first with sys.monitoring
+LEAVING = "with RETURN, YIELD, RESUME, UNWIND, which close a line"
 
 
 @dataclass(frozen=True)
@@ -14,7 +15,7 @@ class Variant:
     title: str
     kind: str                   # what it does: those of one kind are compared
     aim: str | None = None      # a key of aims.AIMS
-    floor: str | None = None    # the variant that nothing of its kind can be cheaper than
+    floor: tuple[str, ...] = ()     # the variants that nothing of its kind can be cheaper than: the first that was run
     slow: bool = False          # 10 times and more: one round of the workload tells enough
     oldest: tuple[int, int] = (3, 10)
     package: str | None = None  # of the peer
@@ -32,23 +33,29 @@ VARIANTS = (
     Variant("yappi-wall", "yappi, wall", CALLS, slow=True, package="yappi"),
     Variant("yappi-cpu", "yappi, cpu", CALLS, slow=True, package="yappi"),
     Variant("viztracer", "viztracer", CALLS, package="viztracer"),
-    Variant("outpace", "**Outpace**, Profiler", CALLS, "calls", "floor"),
-    Variant("outpace-trace", "**Outpace**, as `outpace trace` starts it", CALLS, "calls", "floor"),
-    Variant("outpace-command", "**Outpace**, `outpace trace -- python FILE`", CALLS, "calls", "floor"),
+    Variant("outpace", "**Outpace**, Profiler", CALLS, "calls", ("floor",)),
+    Variant("outpace-trace", "**Outpace**, as `outpace trace` starts it", CALLS, "calls", ("floor",)),
+    Variant("outpace-command", "**Outpace**, `outpace trace -- python FILE`", CALLS, "calls", ("floor",)),
     Variant("floor", "floor", CALLS),
     Variant("cprofile-python", "cProfile, builtins=False", PYTHON),
     Variant("viztracer-python", "viztracer, ignore_c_function", PYTHON, package="viztracer"),
-    Variant("outpace-python", "**Outpace**, builtins=False", PYTHON, None, "floor-python"),
+    Variant("outpace-python", "**Outpace**, builtins=False", PYTHON, None, ("floor-python", "floor")),
     Variant("floor-python", "floor", PYTHON, oldest=NEW),
-    Variant("outpace-counts", "**Outpace**, `--counts`", COUNTS, "counts", "floor-start"),
-    Variant("floor-start", "floor, starts of Python functions only", COUNTS, oldest=NEW),
+    Variant("outpace-counts", "**Outpace**, `--counts`", COUNTS, "counts", ("floor-counts", "floor")),
+    Variant("floor-counts", "floor", COUNTS, oldest=NEW),
+    Variant("floor-start", "floor, PY_START only", COUNTS, oldest=NEW),
     Variant("line_profiler-hottest", "line_profiler, `@profile`", HOTTEST, slow=True, package="line_profiler"),
     Variant("line_profiler-bare-hottest", "line_profiler, add_function", HOTTEST, slow=True, package="line_profiler"),
-    Variant("outpace-hottest", "**Outpace**", HOTTEST, "hottest", "floor-hottest"),
-    Variant("floor-hottest", "floor", HOTTEST),
+    Variant("outpace-hottest", "**Outpace**, LineProfiler", HOTTEST, "hottest", ("floor-leaving-hottest", "floor-hottest")),
+    Variant("outpace-lines-hottest", "**Outpace**, as `outpace lines` starts it", HOTTEST, "hottest",
+            ("floor-leaving-hottest", "floor-hottest")),
+    Variant("floor-leaving-hottest", f"floor, {LEAVING}", HOTTEST, oldest=NEW),
+    Variant("floor-hottest", "floor, LINE only", HOTTEST),
     Variant("line_profiler-all", "line_profiler, `@profile`", ALL, slow=True, package="line_profiler"),
     Variant("line_profiler-bare-all", "line_profiler, add_function", ALL, slow=True, package="line_profiler"),
-    Variant("outpace-all", "**Outpace**", ALL, "all", "floor-all"),
-    Variant("floor-all", "floor", ALL),
+    Variant("outpace-all", "**Outpace**, LineProfiler", ALL, "all", ("floor-leaving-all", "floor-all")),
+    Variant("outpace-lines-all", "**Outpace**, as `outpace lines` starts it", ALL, "all", ("floor-leaving-all", "floor-all")),
+    Variant("floor-leaving-all", f"floor, {LEAVING}", ALL, oldest=NEW),
+    Variant("floor-all", "floor, LINE only", ALL),
 )
 KINDS = (CALLS, PYTHON, COUNTS, HOTTEST, ALL)
