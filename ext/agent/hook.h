@@ -6,7 +6,7 @@
 #define OP_AGENT_HOOK_H
 
 #include "callback.h"
-#include <frameobject.h>
+#include <frameobject.h>   // 3.10 has the fields of a frame there
 
 #if !OP_HAS_MONITORING
 // 0; -1 with ValueError where another tracer of ours holds the hooks.

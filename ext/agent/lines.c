@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include "hot.h"
 #include "lines.h"
 
 #include <string.h>
@@ -495,6 +496,10 @@ static PyMethodDef line_profiler_methods[] = {
          "select($self, choices, /)\n--\n\n"
          "Profile functions when they are first called: a list of (filename, name). A filename that ends in '/' "
          "stands\nfor all files below; name is a qualified name, or what it lies in, or \"\" for all.")},
+    {"await_choices", op_hot_await, METH_O,
+     PyDoc_STR("await_choices($self, path, /)\n--\n\n"
+               "Once the file `path` is there, select() what its lines name: a qualified name, a tab, a filename.\n"
+               "Functions that run at that moment are profiled from there on. Once a process.")},
     {"enable", line_profiler_enable, METH_NOARGS,
      PyDoc_STR("enable($self, /)\n--\n\nStart counting, in all threads.")},
     {"disable", line_profiler_disable, METH_NOARGS, PyDoc_STR("disable($self, /)\n--\n\nStop counting.")},

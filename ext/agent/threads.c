@@ -175,14 +175,8 @@ void op_thread_name(op_thread *thread_of_tracer)
     PyObject *ident = PyLong_FromUnsignedLong(PyThread_get_thread_ident());
     PyObject *thread = active != NULL && PyDict_Check(active) && ident != NULL ? PyDict_GetItem(active, ident)
                                                                                : NULL;
-    PyObject **place = thread != NULL ? _PyObject_GetDictPtr(thread) : NULL;
-    PyObject *name = NULL;
-    if (place != NULL && *place != NULL && PyDict_Check(*place)) {
-        name = PyDict_GetItemString(*place, "_name");
-        Py_XINCREF(name);
-    } else if (thread != NULL) {   // 3.13 keeps attributes inline; `name` is a property of Thread that reads one
-        name = PyObject_GetAttrString(thread, "_name");
-    }
+    PyObject *attribute = PyUnicode_FromString("_name");   // what the property `name` of Thread gives
+    PyObject *name = thread != NULL && attribute != NULL ? PyObject_GenericGetAttr(thread, attribute) : NULL;
     const char *text = name != NULL && PyUnicode_Check(name) ? PyUnicode_AsUTF8(name) : NULL;
     if (text != NULL) {
         size_t bytes = strlen(text);
@@ -190,6 +184,7 @@ void op_thread_name(op_thread *thread_of_tracer)
         memcpy(record->name, text, bytes);
     }
     Py_XDECREF(name);
+    Py_XDECREF(attribute);
     Py_XDECREF(ident);
     PyErr_Clear();
     op_error_restore(saved);
