@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "callback.h"
+#include "agent/callback.h"
 
 #include <stddef.h>
 

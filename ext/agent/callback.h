@@ -3,7 +3,7 @@
 #ifndef OP_AGENT_CALLBACK_H
 #define OP_AGENT_CALLBACK_H
 
-#include "agent.h"
+#include "agent/agent.h"
 
 typedef struct {
     PyObject_HEAD vectorcallfunc vectorcall;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What calls need beside the hot path: returns that do not fit, and generators that wait.
 #include <string.h>
-#include "agent.h"
+#include "agent/agent.h"
 
 void op_leave_below(op_thread *thread, uintptr_t key, uint64_t now, bool exception)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Calls by the profile hook of Python 3.10 and 3.11.
-#include "hook.h"
+#include "agent/hook.h"
 
 #if !OP_HAS_MONITORING
 

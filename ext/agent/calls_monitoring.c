@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Calls by sys.monitoring. Events: PY_START and PY_RESUME, PY_THROW enter; PY_RETURN, PY_YIELD, PY_UNWIND leave; CALL
 // enters a C function and C_RETURN, C_RAISE leave it. CALL comes for Python callees too, which PY_START tells.
-#include "monitoring.h"
+#include "agent/monitoring.h"
 
 #if OP_HAS_MONITORING
 

@@ -4,7 +4,7 @@
 #if defined(__x86_64__)
 #include <cpuid.h>
 #endif
-#include "agent.h"
+#include "agent/agent.h"
 
 bool op_ticks_are_ns;
 

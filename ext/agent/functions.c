@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The functions that were met: ids by the address that identifies them, and their names for the segment.
 #include <string.h>
-#include "agent.h"
+#include "agent/agent.h"
 
 static size_t slot_of(const op_functions *functions, uintptr_t key)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "hook.h"
+#include "agent/hook.h"
 
 #if !OP_HAS_MONITORING
 #include <string.h>

@@ -5,7 +5,7 @@
 #ifndef OP_AGENT_HOOK_H
 #define OP_AGENT_HOOK_H
 
-#include "callback.h"
+#include "agent/callback.h"
 #include <frameobject.h>   // 3.10 has the fields of a frame there
 
 #if !OP_HAS_MONITORING

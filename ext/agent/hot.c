@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "hot.h"
+#include "agent/hot.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -4,7 +4,7 @@
 #ifndef OP_AGENT_HOT_H
 #define OP_AGENT_HOT_H
 
-#include "lines.h"
+#include "agent/lines.h"
 
 // LineProfiler.await_choices(path): once the file is there (renamed into place, so whole), its lines
 // "QUALIFIED NAME\tFILE" are chosen as by select(), and functions that run at that moment are profiled from there on.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-#include "hot.h"
-#include "lines.h"
+#include "agent/hot.h"
+#include "agent/lines.h"
 
 #include <string.h>
 

@@ -6,7 +6,7 @@
 #ifndef OP_AGENT_LINES_H
 #define OP_AGENT_LINES_H
 
-#include "agent.h"
+#include "agent/agent.h"
 
 int op_line_profiler_ready(PyObject *module);
 // A new one that runs, into a segment in `folder`; NULL with a Python exception.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Lines by the hooks of Python 3.10 and 3.11. The profile hook tells of each call and return; the trace hook, which
 // costs an event a line, is on only while a chosen function is the innermost.
-#include "hook.h"
-#include "lines.h"
+#include "agent/hook.h"
+#include "agent/lines.h"
 
 #if !OP_HAS_MONITORING
 

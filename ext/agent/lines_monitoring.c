@@ -2,8 +2,8 @@
 // Lines by sys.monitoring: events of chosen code objects only, so that other code runs at full speed. PY_UNWIND cannot
 // be local before 3.15 and is on for all code; it comes with exceptions only. PY_START is on for all code where
 // functions are chosen by name, and switches itself off for each after its first call.
-#include "lines.h"
-#include "monitoring.h"
+#include "agent/lines.h"
+#include "agent/monitoring.h"
 
 #if OP_HAS_MONITORING
 

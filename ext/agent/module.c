@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // outpace._agent: the tracer inside a Python program. See agent.h.
-#include "agent.h"
-#include "lines.h"
-#include "profiler.h"
-#include "tracing.h"
+#include "agent/agent.h"
+#include "agent/lines.h"
+#include "agent/profiler.h"
+#include "agent/tracing.h"
 
 static int module_exec(PyObject *module)
 {

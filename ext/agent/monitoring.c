@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "monitoring.h"
+#include "agent/monitoring.h"
 
 #if OP_HAS_MONITORING
 static const char *const event_names[OP_EVENT_COUNT] = {"PY_START", "PY_RESUME", "PY_RETURN", "PY_YIELD",

@@ -5,7 +5,7 @@
 #ifndef OP_AGENT_MONITORING_H
 #define OP_AGENT_MONITORING_H
 
-#include "callback.h"
+#include "agent/callback.h"
 
 #if OP_HAS_MONITORING
 

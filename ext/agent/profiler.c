@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // outpace._agent.Profiler: calls of this process, kept in its memory; what cProfile's own C type offers.
-#include "profiler.h"
+#include "agent/profiler.h"
 
 #include <stddef.h>
 #include <structseq.h>

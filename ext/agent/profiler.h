@@ -2,7 +2,7 @@
 #ifndef OP_AGENT_PROFILER_H
 #define OP_AGENT_PROFILER_H
 
-#include "agent.h"
+#include "agent/agent.h"
 
 extern PyTypeObject op_profiler_type;
 int op_profiler_ready(PyObject *module);   // adds the types; 0, or -1 with a Python exception

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-#include "agent.h"
+#include "agent/agent.h"
 
 enum {
     FIRST_FRAMES = 126,   // with its head a page

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
-#include "agent.h"
+#include "agent/agent.h"
 
 // Field 22 of /proc/self/stat; 0: unknown.
 static uint64_t process_start(void)

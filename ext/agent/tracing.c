@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 // Tracing a whole program into a segment file: what the start-up hook begins and nothing ends, for the segment
 // outlives the process.
-#include "tracing.h"
+#include "agent/tracing.h"
 
 #include <string.h>
-#include "lines.h"
+#include "agent/lines.h"
 
 typedef struct {
     PyObject_HEAD op_tracer tracer;

@@ -2,7 +2,7 @@
 #ifndef OP_AGENT_TRACING_H
 #define OP_AGENT_TRACING_H
 
-#include "agent.h"
+#include "agent/agent.h"
 
 #define OP_TRACING_START_DOC                                                                                       \
     "start(folder, modes, /)\n--\n\n"                                                                              \
