@@ -5,11 +5,14 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 enum { STEP_BYTES = 128 << 10 };   // the file grows by that
+// Addresses, not memory.
 #define MOST_RESERVED (UINT64_C(64) << 30)
-#define LEAST_RESERVED (UINT64_C(16) << 20)
+#define MOST_RESERVED_IN_MEMORY (UINT64_C(4) << 30)   // a program may hold many of those
+#define LEAST_RESERVED (UINT64_C(4) << 20)
 
 static uint64_t round_up(uint64_t bytes, uint64_t unit)
 {
@@ -63,10 +66,21 @@ static int back(op_segment_writer *writer, uint64_t end)
     return 0;
 }
 
+// Where addresses are limited (ulimit -v) most of them are left to the program.
+static uint64_t most_reserved(bool file)
+{
+    uint64_t most = file ? MOST_RESERVED : MOST_RESERVED_IN_MEMORY;
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY && limit.rlim_cur / 32 < most) {
+        most = limit.rlim_cur / 32 / STEP_BYTES * STEP_BYTES;
+    }
+    return most > LEAST_RESERVED ? most : LEAST_RESERVED;
+}
+
 int op_segment_writer_open(op_segment_writer *writer, const char *path)
 {
     *writer = (op_segment_writer){.fd = -1};
-    for (uint64_t bytes = MOST_RESERVED; bytes >= LEAST_RESERVED; bytes /= 2) {
+    for (uint64_t bytes = most_reserved(path != NULL); bytes >= LEAST_RESERVED; bytes /= 2) {
         void *base = mmap(NULL, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         if (base != MAP_FAILED) {
             writer->base = base;
