@@ -98,7 +98,7 @@ help: ## this list
 
 # ---- how it hangs together ---------------------------------------------------------------------------------------
 
-.PHONY: live
+.PHONY: live force
 .SECONDARY:
 force:
 
