@@ -223,6 +223,8 @@ static inline uint64_t op_ticks(void)
 }
 
 uint64_t op_timer_ticks(op_tracer *tracer);   // of tracer->timer
+uint64_t op_now_outside(
+    op_tracer *tracer);   // the time when no event is handled: what the timer calls is not traced
 
 static inline uint64_t op_now(op_tracer *tracer, const bool timed)
 {

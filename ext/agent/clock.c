@@ -52,3 +52,24 @@ uint64_t op_timer_ticks(op_tracer *tracer)
     op_error_restore(saved);
     return (uint64_t)ticks;
 }
+
+uint64_t op_now_outside(op_tracer *tracer)
+{
+    if (tracer->timer == NULL) {
+        return op_ticks();
+    }
+    PyThreadState *state = PyThreadState_Get();
+#if PY_VERSION_HEX >= 0x030B0000
+    PyThreadState_EnterTracing(state);
+    uint64_t now = op_timer_ticks(tracer);
+    PyThreadState_LeaveTracing(state);
+#else
+    int used = state->cframe->use_tracing;
+    state->tracing++;
+    state->cframe->use_tracing = 0;
+    uint64_t now = op_timer_ticks(tracer);
+    state->tracing--;
+    state->cframe->use_tracing = used;
+#endif
+    return now;
+}

@@ -154,7 +154,12 @@ void op_tracer_close_open(op_tracer *tracer)
 
 int op_tracer_clear(op_tracer *tracer)
 {
-    // What is open goes on, and counts when it is left.
+    // What is open goes on, and counts when it is left: from now on, as what it called so far is forgotten.
+    bool open = false;
+    for (op_thread *thread = tracer->threads; thread != NULL; thread = thread->next) {
+        open = open || thread->top != thread->root;
+    }
+    uint64_t now = open ? op_now_outside(tracer) : 0;
     for (op_thread *thread = tracer->threads; thread != NULL; thread = thread->next) {
         for (size_t i = 0; i <= thread->slot_mask; i++) {
             op_segment_edge *edge = thread->slots[i].edge;
@@ -164,6 +169,7 @@ int op_tracer_clear(op_tracer *tracer)
             }
         }
         for (op_segment_frame *frame = thread->root; frame <= thread->top; frame++) {
+            frame->start = now;
             frame->child = 0;
         }
     }

@@ -1,0 +1,557 @@
+# SPDX-License-Identifier: MIT
+"""Calls of one thread: classes, decorators, C functions of every kind, and when the profiler is switched on and off."""
+
+import functools
+import math
+import operator
+import sys
+
+import traced
+from traced import MINOR, Clock, case, name_of
+
+clock = Clock()
+
+
+def leaf():
+    clock.now += 1
+
+
+# --- classes ----------------------------------------------------------------------------------------------------------
+
+
+class Base:
+    def __init__(self, n):
+        clock.now += 1
+        self.n = n
+
+    @classmethod
+    def made(cls):
+        clock.now += 10
+        return cls(3)
+
+    @staticmethod
+    def static():
+        clock.now += 100
+
+    @property
+    def value(self):
+        clock.now += 1000
+        return self.n
+
+    def __call__(self):
+        clock.now += 10000
+
+
+class Derived(Base):
+    def __new__(cls, n):
+        clock.now += 5
+        return super().__new__(cls)
+
+    def __init__(self, n):
+        clock.now += 50
+        super().__init__(n)
+
+    def __getattr__(self, name):
+        clock.now += 500
+        return name
+
+
+@case(
+    """
+__call__ 1/1 10000 10000
+__init__ 2/2 2 2
+case 1/1 0 12112
+  __call__ 1/1 10000 10000
+  __init__ 1/1 1 1
+  made 1/1 10 11
+  static 1/1 100 100
+  value 2/2 2000 2000
+made 1/1 10 11
+  __init__ 1/1 1 1
+static 1/1 100 100
+value 2/2 2000 2000
+"""
+)
+def methods():
+    one = Base(1)
+    Base.made()
+    one.static()
+    assert one.value + one.value == 2
+    one()
+
+
+# Two functions of the name __init__: apart, one calls the other.
+@case(
+    """
+__getattr__ 1/1 500 500
+__init__ 2/2 100 102
+  __init__' 2/2 2 2
+__init__' 2/2 2 2
+__new__ 2/2 10 10
+case 1/1 0 612
+  __getattr__ 1/1 500 500
+  __init__ 2/2 100 102
+  __new__ 2/2 10 10
+"""
+)
+def constructors():
+    Derived(1)
+    assert Derived(2).other == "other"
+
+
+class Meta(type):
+    def __call__(cls, *args):
+        clock.now += 1
+        return super().__call__(*args)
+
+    def __new__(mcs, name, bases, scope):
+        clock.now += 10
+        return super().__new__(mcs, name, bases, scope)
+
+
+@case(
+    """
+Made 1/1 100 100
+__call__ 2/2 2 2002
+  __init__ 2/2 2000 2000
+__init__ 2/2 2000 2000
+__new__ 1/1 10 10
+case 1/1 0 2112
+  Made 1/1 100 100
+  __call__ 2/2 2 2002
+  __new__ 1/1 10 10
+"""
+)
+def metaclass():
+    class Made(metaclass=Meta):  # the class's body is a call
+        clock.now += 100
+
+        def __init__(self):
+            clock.now += 1000
+
+    Made()
+    Made()
+
+
+# --- decorators, lambdas, nested functions -----------------------------------------------------------------------------
+
+
+def decorated(function):
+    @functools.wraps(function)
+    def wrapper(*args):
+        clock.now += 1
+        return function(*args)
+
+    return wrapper
+
+
+@decorated
+def inside():
+    clock.now += 10
+
+
+@functools.lru_cache(maxsize=None)
+def remembered(n):
+    clock.now += 100
+    return n
+
+
+@case(
+    """
+case 1/1 0 222
+  remembered 2/2 200 200
+  wrapper 2/2 2 22
+inside 2/2 20 20
+remembered 2/2 200 200
+wrapper 2/2 2 22
+  inside 2/2 20 20
+"""
+)
+def decorators():
+    inside()
+    inside()
+    for n in (1, 2, 1, 2):
+        remembered(n)
+    remembered.cache_clear()
+
+
+@case(manual=True)
+def lambdas_on_a_line(p):
+    one, two = lambda: clock.now, lambda: clock.now  # fmt: skip
+    p.enable()
+    one()
+    one()
+    two()
+    p.disable()
+    rows = [(each.code is one.__code__, each.callcount) for each in p.getstats() if name_of(each.code) == "<lambda>"]
+    # 3.10 gives equal code of one function but once.
+    assert sorted(rows) == ([(True, 3)] if one.__code__ is two.__code__ else [(False, 1), (True, 2)]), rows
+    return {}
+
+
+@case(manual=True)
+def twins_of_one_text(p):
+    # Equal code objects, as by a module that is loaded twice, are two functions.
+    text = "def twin():\n    clock.now += 1\n"
+    scopes = [{"clock": clock}, {"clock": clock}]
+    for scope in scopes:
+        exec(compile(text, "twin.py", "exec"), scope)
+    one, two = (scope["twin"] for scope in scopes)
+    assert one.__code__ == two.__code__ and one.__code__ is not two.__code__
+    p.enable()
+    one()
+    two()
+    two()
+    p.disable()
+    rows = [(each.code is one.__code__, each.callcount) for each in p.getstats() if name_of(each.code) == "twin"]
+    assert sorted(rows) == [(False, 2), (True, 1)], rows
+    return {}
+
+
+@case(
+    """
+case 1/1 0 66
+  inner 3/3 60 66
+inner 3/3 60 66
+  leaf 6/6 6 6
+leaf 6/6 6 6
+"""
+)
+def nested_functions():
+    def inner():
+        clock.now += 20
+        leaf()
+        leaf()
+
+    inner()
+    inner()
+    inner()
+
+
+# Since 3.12 comprehensions are no calls of their own (PEP 709).
+@case(
+    lambda: (
+        "case 1/1 0 9\n  leaf 9/9 9 9\nleaf 9/9 9 9"
+        if MINOR >= 12
+        else """
+<dictcomp> 1/1 0 3
+  leaf 3/3 3 3
+<listcomp> 1/1 0 3
+  leaf 3/3 3 3
+<setcomp> 1/1 0 3
+  leaf 3/3 3 3
+case 1/1 0 9
+  <dictcomp> 1/1 0 3
+  <listcomp> 1/1 0 3
+  <setcomp> 1/1 0 3
+leaf 9/9 9 9
+"""
+    )
+)
+def comprehensions():
+    [leaf() for _ in range(3)]
+    {leaf() for _ in range(3)}
+    {n: leaf() for n in range(3)}
+
+
+@case(
+    "<module> 1/1 10 11\n  leaf 1/1 1 1\n<module>' 1/1 100 100\ncase 1/1 0 111\n  <module> 1/1 10 11\n  <module>' 1/1 100 100\nleaf 1/1 1 1"
+)
+def executed():
+    scope = {"clock": clock, "leaf": leaf}
+    exec(compile("clock.now += 10\nleaf()", __file__, "exec"), scope)
+    eval(compile("exec('')or[clock.__class__,setattr(clock, 'now', clock.now + 100)]", __file__, "eval"), scope)
+
+
+# --- C functions -------------------------------------------------------------------------------------------------------
+
+
+@case(
+    """
+<built-in method builtins.len> 2/2 0 0
+<built-in method fromkeys> 1/1 0 0
+<built-in method math.sqrt> 1/1 0 0
+<method 'append' of 'list' objects> 2/2 0 0
+<method 'get' of 'dict' objects> 1/1 0 0
+<method 'join' of 'str' objects> 2/2 0 0
+case 1/1 1 1
+  <built-in method builtins.len> 2/2 0 0
+  <built-in method fromkeys> 1/1 0 0
+  <built-in method math.sqrt> 1/1 0 0
+  <method 'append' of 'list' objects> 2/2 0 0
+  <method 'get' of 'dict' objects> 1/1 0 0
+  <method 'join' of 'str' objects> 2/2 0 0
+""",
+    builtins=True,
+)
+def c_functions():
+    found = []
+    found.append(1)
+    list.append(found, 2)  # a method descriptor
+    bound = "".join  # a bound built-in method
+    bound(["a"])
+    ", ".join(["a", "b"])
+    len(found)
+    len(())
+    math.sqrt(4)
+    {}.get(1)
+    dict.fromkeys([1])
+    clock.now += 1
+
+
+# A call of a type is no call of a C function, as with cProfile.
+@case("case 1/1 1 1", builtins=True)
+def types_are_not_counted():
+    int("1")
+    str(1)
+    list((1, 2))
+    object()
+    dict(a=1)
+    clock.now += 1
+
+
+@case("case 1/1 0 1\n  leaf 1/1 1 1\nleaf 1/1 1 1")
+def builtins_off():
+    len([].__class__.__mro__)
+    [].append(1)
+    sorted([3, 1])
+    leaf()
+
+
+@case(manual=True)
+def builtins_off_by_enable(p):
+    for options in ({"builtins": False}, {"builtins": True}, {"subcalls": True, "builtins": False}):
+        p = traced.agent.Profiler(clock.read, 1.0)
+        p.enable(**options)
+        len([1])
+        p.disable()
+        names = [each.code for each in p.getstats() if isinstance(each.code, str)]
+        assert ("<built-in method builtins.len>" in names) == options["builtins"], (options, names)
+        assert any("'disable'" in name for name in names) == options["builtins"], (options, names)
+    return {}
+
+
+def names_by(profiler):
+    profiler.enable()
+    len([])
+    [].append(1)
+    "".join([])
+    list.sort([1])
+    dict.fromkeys("a")
+    math.sin(1)
+    operator.add(1, 2)
+    operator.itemgetter(0)([1])
+    functools.reduce(operator.mul, [1, 2])
+    sys.getsizeof(1)
+    b"".hex()
+    (1).bit_length()
+    float.fromhex("1")
+    int.from_bytes(b"1", "big")
+    bytes.fromhex("00")
+    str.maketrans({})
+    object.__reduce_ex__
+    object().__sizeof__()
+    type.mro(int)
+    int.__subclasses__()
+    sys.stdout.fileno
+    iter([1]).__length_hint__()
+    {}.keys().isdisjoint([])
+    print(end="")
+    id(1), repr(1), isinstance(1, int), getattr(1, "real"), hasattr(1, "a"), max(1, 2), min(1, 2), sum([1]), abs(1)
+    profiler.disable()
+    return {
+        each.code: (each.callcount, each.reccallcount)
+        for each in profiler.getstats()
+        if isinstance(each.code, str) and "disable" not in each.code
+    }
+
+
+@case(manual=True)
+def c_functions_as_cprofile_names_them(_):
+    import cProfile
+
+    theirs, ours = names_by(cProfile.Profile()), names_by(traced.agent.Profiler())
+    assert ours == theirs, sorted(set(ours.items()) ^ set(theirs.items()))
+    return {}
+
+
+# --- on and off ---------------------------------------------------------------------------------------------------------
+
+
+@case("also 1/1 10 10", manual=True)
+def running_at_enable(p):
+    def already():
+        clock.now += 1
+        p.enable()
+        clock.now += 2
+        also()
+        # returns: it was never entered
+
+    def also():
+        clock.now += 10
+
+    def outer():
+        already()
+        clock.now += 1000
+
+    outer()
+    p.disable()
+
+
+@case("again 4/1 16 16\n  again 3/1 12 12", manual=True)
+def running_at_enable_and_recursive(p):
+    def again(n):
+        if n == 4:
+            p.enable()
+        clock.now += 4
+        if n:
+            again(n - 1)
+
+    again(4)  # this one is running, the four below it are entered
+    clock.now += 1000
+    p.disable()
+
+
+@case(
+    """
+second 1/1 2 32
+  third 1/1 30 30
+third 1/1 30 30
+""",
+    manual=True,
+)
+def disabled_deeper_than_enabled(p):
+    def second():
+        clock.now += 2
+        third()
+        clock.now += 1000  # is not seen any more
+
+    def third():
+        clock.now += 30
+        p.disable()
+        clock.now += 1000
+
+    p.enable()
+    second()
+    clock.now += 1000
+
+
+@case("leaf 1/1 1 1\nother 1/1 10 10", manual=True)
+def disabled_less_deep_than_enabled(p):
+    def on():
+        p.enable()
+        leaf()
+
+    def deeper():
+        on()
+        other()
+
+    def other():
+        clock.now += 10
+
+    deeper()
+    p.disable()
+    leaf()
+
+
+@case("leaf 3/3 3 3\nmiddle 1/1 100 101\n  leaf 1/1 1 1", manual=True)
+def enabled_twice(p):
+    def middle():
+        clock.now += 100
+        p.enable()
+        leaf()
+
+    p.enable()
+    leaf()
+    p.enable()
+    middle()
+    leaf()
+    p.disable()
+    p.disable()
+    leaf()
+
+
+@case("leaf 2/2 2 2", manual=True)
+def enabled_again(p):
+    for _ in range(2):
+        p.enable()
+        leaf()
+        p.disable()
+        leaf()
+
+
+@case("leaf 100/100 100 100", manual=True)
+def enabled_a_hundred_times(p):
+    for _ in range(100):
+        p.enable()
+        leaf()
+        p.disable()
+
+
+@case("around 1/1 100 102\n  leaf 2/2 2 2\nleaf 2/2 2 2", manual=True)
+def generator_runs_at_enable(p):
+    def enables():
+        yield 1
+        p.enable()
+        yield 2
+        clock.now += 7
+        yield 3
+
+    def around():
+        clock.now += 100
+        leaf()
+        leaf()
+
+    g = enables()
+    next(g)
+    next(g)  # leaves by a yield, and was never entered
+    around()
+    p.disable()
+    next(g)
+
+
+@case("leaf 1/1 1 1\nopen_still 1/1 0 1\n  leaf 1/1 1 1", manual=True)
+def cleared(p):
+    def open_still():
+        leaf()
+        leaf()
+        clock.now += 100
+        p.clear()
+        leaf()
+
+    p.enable()
+    leaf()
+    open_still()
+    p.disable()
+
+
+@case("", manual=True)
+def read_while_enabled(p):
+    def ask():
+        clock.now += 1
+        leaf()
+        return traced.rows_of(p, files={__file__})
+
+    p.enable()
+    leaf()
+    found = ask()
+    p.disable()
+    assert found == traced.parse("leaf 2/2 2 2"), found  # what is open is not there yet
+    found = traced.rows_of(p, files={__file__})
+    assert (None, "ask") in found and found[None, "leaf"] == (2, 2, 2.0, 2.0), found
+    return {}
+
+
+# What the interpreter holds keeps it alive. For ever, so this is the last.
+@case("", manual=True, held=True)
+def dropped_while_enabled(_):
+    p = traced.agent.Profiler(clock.read, 1.0)
+    p.enable()
+    leaf()
+    del p
+    leaf()
+    return {}
+
+
+if __name__ == "__main__":
+    traced.main(clock)
