@@ -12,7 +12,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 import interpreters
@@ -75,7 +75,7 @@ def agents_folder() -> Path:
     return AGENTS
 
 
-@lru_cache(maxsize=None)
+@cache
 def peers_of(minor: int) -> Path | None:
     """Libraries that the tracer is tried with, of binary wheels; None where they cannot be had."""
     folder = interpreters.unstable_root().parent / f"peers-3.{minor}"

@@ -57,8 +57,8 @@ CASES = {}
 
 def case(table="", *, builtins=False, manual=False, subcalls=True, only=True, held=False):
     """manual: the body enables, and is given the profiler; it may give back a table in place of that of the profiler.
-    only: whether this version has what the case is about. held: the profiler is still on at the end. A table may be a function of nothing, for one that differs by
-    version."""
+    only: whether this version has what the case is about. held: the profiler is still on at the end. A table may be a
+    function of nothing, for one that differs by version."""
 
     def keep(body):
         assert body.__name__ not in CASES, body.__name__
