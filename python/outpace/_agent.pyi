@@ -3,27 +3,46 @@
 
 from collections.abc import Callable, Iterable
 from types import CodeType
-from typing import Literal, NamedTuple, overload
+from typing import Any, Final, Literal, final, overload
 
-class profiler_subentry(NamedTuple):
-    """What one function called: entries are counted by who called them."""
+from _typeshed import StrOrBytesPath, structseq
+from typing_extensions import disjoint_base
 
-    code: CodeType | str
-    callcount: int
-    reccallcount: int
-    totaltime: float
-    inlinetime: float
+@final
+class profiler_subentry(structseq[Any], tuple[CodeType | str, int, int, float, float]):
+    """What one function called: entries are counted by who called them. Seconds."""
 
-class profiler_entry(NamedTuple):
-    """One function: a code object, or the name of a function that is not written in Python."""
+    __match_args__: Final = ("code", "callcount", "reccallcount", "totaltime", "inlinetime")
+    @property
+    def code(self) -> CodeType | str: ...
+    @property
+    def callcount(self) -> int: ...
+    @property
+    def reccallcount(self) -> int: ...
+    @property
+    def totaltime(self) -> float: ...
+    @property
+    def inlinetime(self) -> float: ...
 
-    code: CodeType | str
-    callcount: int
-    reccallcount: int
-    totaltime: float
-    inlinetime: float
-    calls: list[profiler_subentry] | None
+@final
+class profiler_entry(structseq[Any], tuple[CodeType | str, int, int, float, float, list[profiler_subentry] | None]):
+    """One function: a code object, or the name of a function that is not written in Python. Seconds."""
 
+    __match_args__: Final = ("code", "callcount", "reccallcount", "totaltime", "inlinetime", "calls")
+    @property
+    def code(self) -> CodeType | str: ...
+    @property
+    def callcount(self) -> int: ...
+    @property
+    def reccallcount(self) -> int: ...
+    @property
+    def totaltime(self) -> float: ...
+    @property
+    def inlinetime(self) -> float: ...
+    @property
+    def calls(self) -> list[profiler_subentry] | None: ...
+
+@disjoint_base
 class Profiler:
     """Counts and times calls while it is enabled, as ``_lsprof.Profiler`` does, which it can stand in for.
 
@@ -40,7 +59,7 @@ class Profiler:
         builtins: bool = True,
     ) -> None: ...
     def enable(self, subcalls: bool = True, builtins: bool = True) -> None:
-        """Begins to count. ValueError or RuntimeError where another profiler stands in the way: its name is told."""
+        """Begins to count. ValueError where other tools hold all that it could use."""
 
     def disable(self) -> None:
         """Stops counting; what was running is closed at this moment."""
@@ -51,20 +70,24 @@ class Profiler:
     def getstats(self) -> list[profiler_entry]:
         """What was counted up to now, a function an entry."""
 
+@disjoint_base
 class LineProfiler:
     """Counts and times each line of chosen functions."""
 
-    def add_code(self, code: CodeType) -> None:
+    def add_code(self, code: CodeType, /) -> None:
         """Chooses one function, by its code."""
 
-    def select(self, items: Iterable[tuple[str, str]]) -> None:
+    def select(self, choices: Iterable[tuple[str, str]], /) -> None:
         """Chooses functions that are not known yet, when they are first called: by (file, start of the qualified name).
 
         A file that ends in "/" is each one below that folder; an empty name is each function of the file.
         """
 
+    def await_choices(self, path: StrOrBytesPath, /) -> None:
+        """Selects what the lines of a file name, once it is there: a qualified name, a tab, a file. Once a process."""
+
     def enable(self) -> None:
-        """Begins to count; calls nest, and each needs its disable."""
+        """Begins to count, in all threads."""
 
     def disable(self) -> None:
         """Stops counting."""
@@ -73,12 +96,12 @@ class LineProfiler:
         """A function an entry: file, first line, qualified name, and (line, hits, nanoseconds) for each line that ran."""
 
 @overload
-def start(folder: str, modes: Literal["lines"]) -> LineProfiler: ...
+def start(folder: StrOrBytesPath, modes: Literal["lines"], /) -> LineProfiler: ...
 @overload
-def start(folder: str, modes: str) -> LineProfiler | None:
-    """Begins to trace this process and its children into segments below ``folder``.
+def start(folder: StrOrBytesPath, modes: str, /) -> LineProfiler | None:
+    """Begins to trace this process, to its end, into a new segment in ``folder``.
 
-    ``modes`` is a list parted by commas of calls, counts, lines, builtins. For lines the profiler is returned whose
-    functions are to be chosen. Raises OSError where the segment can't be made, and RuntimeError where another tool
-    stands in the way.
+    ``modes`` is one of calls, counts and lines, and builtins behind a comma. For lines the profiler is returned whose
+    functions are to be chosen. Raises OSError where the segment can't be made, ValueError where another tool is in the
+    way, and RuntimeError the second time.
     """

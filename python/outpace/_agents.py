@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import sys
 from collections.abc import Iterable
 from importlib.machinery import EXTENSION_SUFFIXES
 
@@ -18,8 +19,9 @@ OVERRIDE = "OUTPACE_TRACE_AGENT"
 
 def extra_folders() -> list[str]:
     """Where agents lie beside those in the package's own folder; cheap, as every import of the package asks."""
-    folders = [folder for folder in os.environ.get(OVERRIDE, "").split(os.pathsep) if os.path.isabs(folder)]
-    executable = os.environ.get("OUTPACE_EXECUTABLE", "")
+    environment = {} if sys.flags.ignore_environment else os.environ
+    folders = [folder for folder in environment.get(OVERRIDE, "").split(os.pathsep) if os.path.isabs(folder)]
+    executable = environment.get("OUTPACE_EXECUTABLE", "")
     if os.path.isabs(executable):
         folders.append(os.path.join(os.path.dirname(executable), "agents"))
     root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
