@@ -27,7 +27,7 @@ static op_string last_part(op_string text, char separator)
 op_call_row op_call_row_of(const op_profile *profile, op_id function, op_call_key key)
 {
     const op_function *found = op_profile_function(profile, function);
-    op_call_row row = {.kind = OP_FRAME_UNREADABLE, .file = {"", 0}};
+    op_call_row row = {.function = function, .kind = OP_FRAME_UNREADABLE, .file = {"", 0}};
     if (found != NULL && (unsigned)found->kind < OP_FRAME_KIND_COUNT) {
         row.kind = found->kind;
     }
@@ -58,6 +58,17 @@ void op_call_figures_add(op_call_figures *to, const op_call *call, bool of_edge)
     to->own_ns += call->own_ns;
     to->total_ns += of_edge ? call->total_ns : call->outer_ns;
     to->suspended_ns += call->suspended_ns;
+}
+
+void op_call_figures_join(op_call_figures *to, const op_call_figures *from)
+{
+    to->calls += from->calls;
+    to->primitive += from->primitive;
+    to->resumes += from->resumes;
+    to->exceptions += from->exceptions;
+    to->own_ns += from->own_ns;
+    to->total_ns += from->total_ns;
+    to->suspended_ns += from->suspended_ns;
 }
 
 uint64_t op_call_starts(const op_call_figures *figures)

@@ -25,6 +25,7 @@ typedef struct {
 } op_call_figures;
 
 typedef struct {
+    op_id function;   // of the profile: the first that has this key
     op_frame_kind kind;
     op_string file, name;   // borrowed from the profile; name is never empty, file "" where there is none
     uint32_t line;
@@ -52,6 +53,7 @@ void op_call_sums_fini(op_call_sums *sums);
 // The row of a call's function (of a caller) as all keys see it: its kind, name, file and first line.
 op_call_row op_call_row_of(const op_profile *profile, op_id function, op_call_key key);
 void op_call_figures_add(op_call_figures *to, const op_call *call, bool of_edge);
+void op_call_figures_join(op_call_figures *to, const op_call_figures *from);
 uint64_t op_call_starts(const op_call_figures *figures);
 
 #endif
