@@ -6,51 +6,20 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/text.h"
+#include "export/calls_columns.h"
 #include "export/number_text.h"
-#include "export/table_text.h"
 
 enum {
-    PER_CALL_COLUMNS = 10,
-    SUSPENDED_COLUMNS = 11,
-    MIN_NAME_COLUMNS = 14,    // of a function's name, whatever else is left out for it
-    GOOD_NAME_COLUMNS = 30,   // of its name and place: shares are left out below it
     MAX_NAME_COLUMNS = 40,
-    MIN_PLACE_COLUMNS = 8,
+    MIN_PLACE_COLUMNS = 12,
     MAX_THREADS = 8,   // with a table of their own
     ROWS_OF_A_THREAD = 5,
 };
 
 typedef struct {
     op_table table;
-    uint64_t own_ns;   // of all rows: what shares are of
-    // Columns of the part being written.
-    bool shares;
-    size_t calls, resumes, suspended, exceptions;   // their widths; 0: left out
-    const char *left_out;                           // NULL, or what there was no room for
-    size_t room;                                    // for names
+    op_calls_columns columns;   // of the part being written
 } view;
-
-static const char *number_text(view *of, uint64_t number)
-{
-    op_buffer_reset(&of->table.cell);
-    op_number_add_grouped(&of->table.cell, number);
-    const char *text = op_buffer_text(&of->table.cell);
-    return text == NULL ? "" : text;
-}
-
-static void add_count(view *of, uint64_t number, size_t columns)
-{
-    if (columns > 0) {
-        op_buffer_add_format(of->table.out, "%*s", (int)columns, number > 0 ? number_text(of, number) : "");
-    }
-}
-
-static void add_time(view *of, uint64_t ns, size_t columns)
-{
-    op_buffer_reset(&of->table.cell);
-    op_number_add_duration(&of->table.cell, ns);
-    op_table_add_cell(&of->table, op_string_of_buffer(&of->table.cell), columns, OP_CELL_RIGHT, false);
-}
 
 static void add_note(view *of, const char *text)
 {
@@ -74,114 +43,6 @@ static void add_rest(view *of, size_t count, const char *noun)
     }
 }
 
-// ---- columns ----
-
-// Columns of counts up to `most`, below their name and two spaces apart.
-static size_t columns_of(view *of, uint64_t most, const char *name)
-{
-    size_t digits = strlen(number_text(of, most)), letters = strlen(name);
-    return (digits > letters ? digits : letters) + 2;
-}
-
-static void raise_to(uint64_t *most, uint64_t number)
-{
-    *most = number > *most ? number : *most;
-}
-
-static void raise_figures(op_call_figures *most, const op_call_figures *figures)
-{
-    raise_to(&most->calls, op_call_starts(figures));
-    raise_to(&most->resumes, figures->resumes);
-    raise_to(&most->exceptions, figures->exceptions);
-    raise_to(&most->suspended_ns, figures->suspended_ns);
-}
-
-// What is most of each decides which columns there are; where the terminal is too narrow the names go first, then
-// shares, then what is rare.
-static void choose_columns(view *of, const op_call_figures *most)
-{
-    size_t width = of->table.width, used = 2 * OP_TABLE_TIME_COLUMNS + PER_CALL_COLUMNS + 2;
-    struct {
-        uint64_t most;
-        size_t columns;
-        size_t *to;
-        const char *name;
-    } rare[] = {
-        {most->suspended_ns, SUSPENDED_COLUMNS, &of->suspended, "suspended"},
-        {most->resumes, columns_of(of, most->resumes, "resumes"), &of->resumes, "resumes"},
-        {most->exceptions, columns_of(of, most->exceptions, "exceptions"), &of->exceptions, "exceptions"},
-    };
-    of->left_out = NULL;
-    of->calls = columns_of(of, most->calls, "calls");
-    used += of->calls;
-    for (size_t i = 0; i < sizeof rare / sizeof *rare; i++) {
-        *rare[i].to = 0;
-        if (rare[i].most > 0 && used + rare[i].columns + MIN_NAME_COLUMNS <= width) {
-            *rare[i].to = rare[i].columns;
-            used += rare[i].columns;
-        } else if (rare[i].most > 0 && of->left_out == NULL) {
-            of->left_out = rare[i].name;
-        }
-    }
-    of->shares = used + 2 * OP_TABLE_SHARE_COLUMNS + 1 + GOOD_NAME_COLUMNS <= width;
-    used += of->shares ? 2 * OP_TABLE_SHARE_COLUMNS + 1 : 0;
-    of->room = used + MIN_NAME_COLUMNS < width ? width - used : MIN_NAME_COLUMNS;
-}
-
-static void add_titles(view *of, const char *rest)
-{
-    op_buffer *out = of->table.out;
-    int share = of->shares ? OP_TABLE_SHARE_COLUMNS : 0, time = OP_TABLE_TIME_COLUMNS;
-    op_table_ink(&of->table, OP_INK_DIM);
-    if (of->shares) {
-        op_buffer_add_format(out, "%*s%*s%*s%*s", share, "own", time, "time", share + 1, "total", time, "time");
-    } else {
-        op_buffer_add_format(out, "%*s%*s", time, "own", time, "total");
-    }
-    op_buffer_add_format(out, "%*s%*s", (int)of->calls, "calls", PER_CALL_COLUMNS, "per call");
-    op_buffer_add_format(out, "%*s", (int)of->resumes, of->resumes > 0 ? "resumes" : "");
-    op_buffer_add_format(out, "%*s", (int)of->suspended, of->suspended > 0 ? "suspended" : "");
-    op_buffer_add_format(out, "%*s  %s", (int)of->exceptions, of->exceptions > 0 ? "exceptions" : "", rest);
-    op_table_ink(&of->table, OP_INK_PLAIN);
-    op_buffer_add_byte(out, '\n');
-}
-
-// Total time of a call that the function did not make itself: of a recursion, of the outermost one.
-static void add_per_call(view *of, const op_call_figures *figures)
-{
-    uint64_t starts = op_call_starts(figures);
-    uint64_t outer = starts < figures->primitive ? starts : figures->primitive;
-    if (outer > 0) {
-        add_time(of, figures->total_ns / outer, PER_CALL_COLUMNS);
-    } else {
-        op_buffer_add_format(of->table.out, "%*s", PER_CALL_COLUMNS, "");
-    }
-}
-
-static void add_figures(view *of, const op_call_figures *figures)
-{
-    op_table *table = &of->table;
-    if (of->shares) {
-        op_table_add_share(table, op_number_share(figures->own_ns, of->own_ns));
-    }
-    op_table_add_time(table, figures->own_ns);
-    if (of->shares) {
-        op_buffer_add_byte(table->out, ' ');
-        op_table_add_share(table, op_number_share(figures->total_ns, of->own_ns));
-    }
-    op_table_add_time(table, figures->total_ns);
-    op_buffer_add_format(table->out, "%*s", (int)of->calls, number_text(of, op_call_starts(figures)));
-    add_per_call(of, figures);
-    add_count(of, figures->resumes, of->resumes);
-    if (of->suspended > 0 && figures->suspended_ns > 0) {
-        add_time(of, figures->suspended_ns, of->suspended);
-    } else {
-        op_buffer_add_format(table->out, "%*s", (int)of->suspended, "");
-    }
-    add_count(of, figures->exceptions, of->exceptions);
-    op_buffer_add_text(table->out, "  ");
-}
-
 // ---- rows ----
 
 static void add_name(view *of, const op_call_row *row, size_t columns, op_cell cell)
@@ -194,8 +55,8 @@ static void add_name(view *of, const op_call_row *row, size_t columns, op_cell c
 // The name, and where it is defined as far as there is room: cut at its start, since the end tells files apart.
 static void add_function(view *of, const op_call_row *row, size_t names)
 {
-    bool placed = row->file.bytes > 0 && of->room >= names + 1 + MIN_PLACE_COLUMNS;
-    add_name(of, row, placed ? names : of->room, placed ? OP_CELL_LEFT : OP_CELL_LAST);
+    bool placed = row->file.bytes > 0 && of->columns.room >= names + 1 + MIN_PLACE_COLUMNS;
+    add_name(of, row, placed ? names : of->columns.room, placed ? OP_CELL_LEFT : OP_CELL_LAST);
     if (placed) {
         op_buffer_reset(&of->table.cell);
         op_escape_add(&of->table.cell, row->file, OP_ESCAPE_VISIBLE);
@@ -203,8 +64,8 @@ static void add_function(view *of, const op_call_row *row, size_t names)
             op_buffer_add_format(&of->table.cell, ":%" PRIu32, row->line);
         }
         op_buffer_add_byte(of->table.out, ' ');
-        op_table_add_cell(&of->table, op_string_of_buffer(&of->table.cell), of->room - names - 1, OP_CELL_LAST,
-                          true);
+        op_table_add_cell(&of->table, op_string_of_buffer(&of->table.cell), of->columns.room - names - 1,
+                          OP_CELL_LAST, true);
     }
     op_buffer_add_byte(of->table.out, '\n');
 }
@@ -240,27 +101,49 @@ static void sort_ranked(ranked *items, size_t count)
     }
 }
 
+// As wide as the longest name that has a place beside it, if that leaves the place a share of the room.
+static size_t name_columns(view *of, const op_call_sums *sums, const ranked *rows, size_t count)
+{
+    size_t longest = strlen("function"), most = of->columns.room * 3 / 5;
+    most = most < OP_CALLS_MIN_NAME_COLUMNS ? OP_CALLS_MIN_NAME_COLUMNS
+           : most > MAX_NAME_COLUMNS        ? MAX_NAME_COLUMNS
+                                            : most;
+    for (size_t i = 0; i < count && longest < most; i++) {
+        const op_call_row *row = &sums->rows.items[rows[i].index];
+        if (row->file.bytes > 0) {
+            op_buffer_reset(&of->table.cell);
+            op_escape_add(&of->table.cell, row->name, OP_ESCAPE_VISIBLE);
+            size_t columns = op_text_columns(of->table.cell.data, of->table.cell.size);
+            longest = columns > longest ? columns : longest;
+        }
+    }
+    return longest < most ? longest : most;
+}
+
 static void write_rows(view *of, const op_call_sums *sums, const ranked *rows, size_t count, size_t top)
 {
     size_t shown = count < top ? count : top;
     op_call_figures most = {0};
     for (size_t i = 0; i < shown; i++) {
-        raise_figures(&most, rows[i].figures);
+        op_calls_columns_raise(&most, rows[i].figures);
     }
-    choose_columns(of, &most);
-    size_t names = of->room * 2 / 5;
-    names = names < MIN_NAME_COLUMNS ? MIN_NAME_COLUMNS : names > MAX_NAME_COLUMNS ? MAX_NAME_COLUMNS : names;
+    op_calls_columns_choose(&of->columns, &of->table, &most);
+    size_t names = name_columns(of, sums, rows, shown);
     char titles[64];
     (void)snprintf(titles, sizeof titles, "%-*s %s", (int)names, "function", "file");
-    add_titles(of, of->room >= names + 1 + MIN_PLACE_COLUMNS ? titles : "function");
+    op_calls_columns_add_titles(&of->columns, &of->table,
+                                of->columns.room >= names + 1 + MIN_PLACE_COLUMNS ? titles : "function");
     for (size_t i = 0; i < shown; i++) {
-        add_figures(of, rows[i].figures);
+        op_calls_columns_add(&of->columns, &of->table, rows[i].figures);
         add_function(of, &sums->rows.items[rows[i].index], names);
     }
     add_rest(of, count - shown, "function");
-    if (of->left_out != NULL) {
-        char note[64];
-        (void)snprintf(note, sizeof note, "no room for: %s", of->left_out);
+    const char *const *left = of->columns.left_out;
+    if (left[0] != NULL) {
+        char note[96];
+        (void)snprintf(note, sizeof note, "no room for: %s%s%s%s%s", left[0], left[1] != NULL ? ", " : "",
+                       left[1] != NULL ? left[1] : "", left[1] != NULL && left[2] != NULL ? ", " : "",
+                       left[1] != NULL && left[2] != NULL ? left[2] : "");
         add_note(of, note);
     }
 }
@@ -294,7 +177,7 @@ static op_status add_functions(view *of, const op_call_sums *sums, size_t top)
 static void add_edge(view *of, const op_call_sums *sums, const op_call_edge *edge)
 {
     const op_call_row *caller = &sums->rows.items[edge->caller], *function = &sums->rows.items[edge->function];
-    size_t room = of->room - 3;
+    size_t room = of->columns.room - 3;
     op_buffer_reset(&of->table.cell);
     op_escape_add(&of->table.cell, caller->name, OP_ESCAPE_VISIBLE);
     size_t first = op_text_columns(of->table.cell.data, of->table.cell.size);
@@ -306,7 +189,7 @@ static void add_edge(view *of, const op_call_sums *sums, const op_call_edge *edg
     if (first + second > room) {
         first = first <= half ? first : second <= room - half ? room - second : half;
     }
-    add_figures(of, &edge->figures);
+    op_calls_columns_add(&of->columns, &of->table, &edge->figures);
     add_name(of, caller, first, OP_CELL_LAST);
     op_buffer_add_text(of->table.out, " → ");
     add_name(of, function, room - first, OP_CELL_LAST);
@@ -326,13 +209,14 @@ static op_status add_edges(view *of, const op_call_sums *sums)
     sort_ranked(edges, count);
     op_call_figures most = {0};
     for (size_t i = 0; i < shown; i++) {
-        raise_to(&most.calls, op_call_starts(edges[i].figures));
+        op_calls_columns_raise(&most, edges[i].figures);
     }
-    choose_columns(of, &most);
+    most = (op_call_figures){.calls = most.calls};   // what is rare stands in the first table
+    op_calls_columns_choose(&of->columns, &of->table, &most);
     op_buffer_add_byte(of->table.out, '\n');
     op_table_add_heading(&of->table, of->table.options->by_total ? "Who called whom, by total time"
                                                                  : "Who called whom, by own time");
-    add_titles(of, "caller → function");
+    op_calls_columns_add_titles(&of->columns, &of->table, "caller → function");
     for (size_t i = 0; i < shown; i++) {
         add_edge(of, sums, &sums->edges.items[edges[i].index]);
     }
@@ -420,7 +304,7 @@ static op_status add_thread(view *of, const thread_sum *thread, size_t top)
         }
         op_buffer_add_byte(of->table.out, '\n');
         add_heading_of(of, &text);
-        of->own_ns = thread->own_ns;
+        of->columns.own_ns = thread->own_ns;
         status = add_functions(of, &sums, top);
     }
     op_buffer_fini(&text);
@@ -483,7 +367,7 @@ op_status op_calls_table_add(const op_profile *profile, const op_calls_table_opt
         op_table_add_heading(&of.table, "Calls");
         add_note(&of, "none was counted");
     } else if (status == OP_OK) {
-        of.own_ns = sums.all.own_ns;
+        of.columns.own_ns = sums.all.own_ns;
         status = add_all(&of, &sums);
         if (status != OP_OK) {
             status = op_error_set(error, status, "out of memory for the table of calls");
