@@ -85,13 +85,6 @@ static void add_row(const view *of, const size_t columns[CELLS], char cells[CELL
     op_buffer_add_byte(of->out, ' ');
 }
 
-static void add_row_without_hits(const view *of, const size_t columns[CELLS], uint32_t line)
-{
-    char cells[CELLS][CELL_BYTES] = {{0}};
-    (void)snprintf(cells[LINE], CELL_BYTES, "%" PRIu32, line);
-    add_row(of, columns, cells);
-}
-
 static void add_content(const view *of, uint32_t line)
 {
     add_source(of->out, op_source_file_line(&of->source, line));
@@ -135,39 +128,41 @@ static void add_head(const view *of, const function *func, const op_line_sum *fi
                             "Continuing without the function's contents.\n");
 }
 
-// Rows from the function's first line on: those of its source, and as far as lines were counted.
-static uint32_t rows_of(const view *of, const op_line_sum *first, uint32_t start, uint32_t last)
+static void add_rows_without_hits(const view *of, const size_t columns[CELLS], uint64_t from, uint64_t end)
 {
-    bool whole = first->name.bytes == 8 && memcmp(first->name.text, "<module>", 8) == 0;
-    uint32_t rows = whole ? 1 : op_code_block_lines(&of->source, start);
-    uint32_t needed = last >= start ? last - start + 1 : 0;
-    return needed > rows && needed - rows <= MAX_ROWS_WITHOUT_HITS ? needed : rows;
+    for (uint64_t line = from; line < end; line++) {
+        char cells[CELLS][CELL_BYTES] = {{0}};
+        (void)snprintf(cells[LINE], CELL_BYTES, "%" PRIu64, line);
+        add_row(of, columns, cells);
+        add_content(of, (uint32_t)line);
+    }
 }
 
+// From the function's first line on, as far as its source goes and as lines were counted. A module's source is what
+// was counted: its first definition, which inspect would take for its block, ends anywhere.
 static void add_lines(const view *of, const function *func, const op_line_sum *lines, const size_t columns[CELLS])
 {
     char cells[CELLS][CELL_BYTES];
-    size_t count = func->end - func->first, at = 0;
-    uint32_t start = lines[0].first_line;
-    if (start == 0 || lines[0].line < start) {
-        start = lines[0].line;   // a first line that is not known, or not true
-    }
-    uint32_t rows = rows_of(of, lines, start, lines[count - 1].line);
-    for (uint32_t row = 0; row < rows; row++) {
-        if (at < count && lines[at].line == start + row) {
-            format_line(of, func, &lines[at], cells);
-            add_row(of, columns, cells);
-            at++;
+    bool is_module = lines->name.bytes == 8 && memcmp(lines->name.text, "<module>", 8) == 0;
+    // A first line may be unknown, or not true.
+    uint64_t next = lines->first_line == 0 || lines->line < lines->first_line ? lines->line : lines->first_line;
+    uint64_t end = is_module ? next : next + op_code_block_lines(&of->source, (uint32_t)next);
+    uint64_t filled = 0;
+    for (size_t i = 0; i < func->end - func->first; i++) {
+        uint64_t gap = lines[i].line - next;
+        // So that a profile that lies makes no endless table.
+        if (filled + gap <= MAX_ROWS_WITHOUT_HITS) {
+            add_rows_without_hits(of, columns, next, lines[i].line);
+            filled += gap;
         } else {
-            add_row_without_hits(of, columns, start + row);
+            add_rows_without_hits(of, columns, next, end < lines[i].line ? end : lines[i].line);
         }
-        add_content(of, start + row);
-    }
-    for (; at < count; at++) {   // far behind the source: no rows between them
-        format_line(of, func, &lines[at], cells);
+        format_line(of, func, &lines[i], cells);
         add_row(of, columns, cells);
-        add_content(of, lines[at].line);
+        add_content(of, lines[i].line);
+        next = (uint64_t)lines[i].line + 1;
     }
+    add_rows_without_hits(of, columns, next, end);
 }
 
 static void choose_columns(const view *of, const function *func, const op_line_sum *lines, size_t columns[CELLS])
