@@ -2,7 +2,11 @@
 #include "agent/hook.h"
 
 #if !OP_HAS_MONITORING
-#include <string.h>
+#if PY_VERSION_HEX >= 0x030B0000
+#define Py_BUILD_CORE 1   // for _PyInterpreterFrame, which 3.11 will keep as it is
+#include <internal/pycore_frame.h>
+#undef Py_BUILD_CORE
+#endif
 
 // Opcodes of both versions: Lib/opcode.py.
 #if PY_VERSION_HEX >= 0x030B0000
@@ -41,6 +45,16 @@ int op_frame_opcode(PyFrameObject *frame, PyCodeObject *code, int *oparg)
 #endif
     *oparg = bytes[1];
     return bytes[0];
+}
+
+PyCodeObject *op_frame_caller(PyFrameObject *frame)
+{
+#if PY_VERSION_HEX >= 0x030B0000
+    const _PyInterpreterFrame *caller = frame->f_frame->previous;
+    return caller != NULL ? caller->f_code : NULL;
+#else
+    return frame->f_back != NULL ? frame->f_back->f_code : NULL;
+#endif
 }
 
 static bool is_generator(const PyCodeObject *code)

@@ -15,6 +15,8 @@ int op_hook_start(op_tracer *tracer, PyObject *owner, Py_tracefunc function);
 void op_hook_stop(op_tracer *tracer);
 // The opcode at which a frame stands, and in *oparg its argument; -1: it has not begun.
 int op_frame_opcode(PyFrameObject *frame, PyCodeObject *code, int *oparg);
+// The code that called it, borrowed; NULL: none. Makes no frame object, as PyFrame_GetBack would.
+PyCodeObject *op_frame_caller(PyFrameObject *frame);
 // An entry that is a resumption; a return that is a yield or an await.
 bool op_frame_resumes(PyFrameObject *frame, PyCodeObject *code);
 bool op_frame_yields(PyFrameObject *frame, PyCodeObject *code);

@@ -43,7 +43,7 @@ static int on_line(PyObject *object, PyFrameObject *frame, int what, PyObject *a
 // A debugger's or coverage's trace function is left alone: then lines of chosen functions are not seen in that thread.
 static void trace_lines(op_thread *thread, op_callback *callback, bool on)
 {
-    PyThreadState *state = PyThreadState_Get();
+    PyThreadState *state = _PyThreadState_UncheckedGet();
     if (on && state->c_tracefunc == NULL) {
         Py_INCREF(callback);
         state->c_traceobj = (PyObject *)callback;
@@ -84,11 +84,8 @@ static int on_call(PyObject *object, PyFrameObject *frame, int what, PyObject *a
     if (table != NULL) {
         op_line_pop(table, frame, op_ticks());
     }
-    PyFrameObject *back = PyFrame_GetBack(frame);
-    PyCodeObject *caller = back != NULL ? PyFrame_GetCode(back) : NULL;
+    PyCodeObject *caller = op_frame_caller(frame);
     trace_lines(thread, callback, caller != NULL && is_chosen(self, caller));
-    Py_XDECREF(caller);
-    Py_XDECREF(back);
     return 0;
 }
 
