@@ -1,15 +1,58 @@
 # SPDX-License-Identifier: MIT
 """Outpace makes Python programs fast and proves it: the Python side of the ``outpace`` command.
 
-The engine is a native executable; ``python -m outpace`` finds and starts it. This package needs no other.
+The engine is a native executable; ``python -m outpace`` finds and starts it. What a program calls itself is here, and is
+imported at first use only:
+
+    outpace.Profiler        exact calls: what ``cProfile.Profile`` offers, right with threads and generators
+    outpace.LineProfiler    exact lines: what ``line_profiler.LineProfiler`` offers
+    outpace.profile         marks functions for line profiling, and does nothing unless that is on
+    %load_ext outpace       the magics %outpace, %%outpace, %lines and %%lines in IPython
 """
 
 from outpace._agents import extra_folders
 from outpace._executable import find_executable
 from outpace._version import __version__
 
-__all__ = ["__version__", "find_executable"]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from outpace._ipython import Shell
+    from outpace._line_marker import profile
+    from outpace._line_profiler import LineProfiler
+    from outpace._profiler import Profiler
+
+__all__ = ["LineProfiler", "Profiler", "__version__", "find_executable", "profile"]
 
 # `outpace._agent` is found in these too: a checkout has one for each version of Python.
 __path__.extend(extra_folders())
 del extra_folders
+
+_LATE = {"LineProfiler": "_line_profiler", "Profiler": "_profiler", "profile": "_line_marker"}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _LATE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    value: object = getattr(importlib.import_module(f"{__name__}.{_LATE[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATE})
+
+
+def load_ipython_extension(shell: "Shell") -> None:
+    """What ``%load_ext outpace`` calls."""
+    from outpace import _ipython
+
+    _ipython.load(shell)
+
+
+def unload_ipython_extension(shell: "Shell") -> None:
+    """What ``%unload_ext outpace`` calls."""
+    from outpace import _ipython
+
+    _ipython.unload(shell)

@@ -53,3 +53,15 @@ def find_agent(suffixes: Iterable[str] = EXTENSION_SUFFIXES) -> str:
                 return path
     named = endings[0] if endings else ""
     raise FileNotFoundError(f"no agent for this Python ({NAME}{named}) in " + ", ".join(folders))
+
+
+def missing(what: str, error: ImportError) -> ImportError:
+    """The error that says that `what` cannot be had in this Python, and what can."""
+    implementation = "CPython" if sys.implementation.name == "cpython" else sys.implementation.name
+    version = ".".join(map(str, sys.version_info[:2])) + getattr(sys, "abiflags", "")
+    return ImportError(
+        f"{what} needs Outpace's tracer, which is not built for {implementation} {version} ({error})\n"
+        "hint: sampling needs no such module: outpace record -- python app.py",
+        name=error.name,
+        path=error.path,
+    )
