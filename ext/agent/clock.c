@@ -32,9 +32,8 @@ bool op_clock_is_invariant(void)
 uint64_t op_timer_ticks(op_tracer *tracer)
 {
     op_saved_error saved = op_error_save();   // an event may come while an exception is on its way
-    tracer->in_timer = true;
+    tracer->in_timer = true;                  // until the result is a number, as that may run code too
     PyObject *result = PyObject_CallNoArgs(tracer->timer);
-    tracer->in_timer = false;
     int64_t ticks = 0;
     if (result != NULL) {
         if (tracer->timer_unit > 0) {
@@ -49,6 +48,7 @@ uint64_t op_timer_ticks(op_tracer *tracer)
         PyErr_WriteUnraisable(tracer->timer);
         ticks = 0;
     }
+    tracer->in_timer = false;
     op_error_restore(saved);
     return (uint64_t)ticks;
 }

@@ -202,6 +202,9 @@ static int profiler_init(PyObject *object, PyObject *arguments, PyObject *keywor
         return -1;
     }
     if (self->ready) {
+        if (refuse_in_timer(self, "initialise") != 0) {
+            return -1;
+        }
         if (self->tracer.enabled) {
             PyErr_SetString(PyExc_RuntimeError, "the profiler is enabled: disable() it first");
             return -1;
@@ -326,7 +329,8 @@ static PyMethodDef profiler_methods[] = {
 };
 
 PyTypeObject op_profiler_type = {
-    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "outpace._agent.Profiler",
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name =
+        "outpace.Profiler",   // as wide as _lsprof.Profiler, whose methods stand in tables
     .tp_basicsize = sizeof(op_profiler),
     .tp_dealloc = profiler_dealloc,
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
