@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "export/calls_columns.h"
 #include "export/number_text.h"
+#include "export/origin.h"
 
 enum {
     MAX_NAME_COLUMNS = 40,
@@ -45,27 +46,80 @@ static void add_rest(view *of, size_t count, const char *noun)
 
 // ---- rows ----
 
-static void add_name(view *of, const op_call_row *row, size_t columns, op_cell cell)
+static bool has_ends(op_string text, const char *start, const char *end)
+{
+    size_t first = strlen(start), last = strlen(end);
+    return text.bytes > first + last && memcmp(text.text, start, first) == 0 &&
+           memcmp(text.text + text.bytes - last, end, last) == 0;
+}
+
+static op_string without_ends(op_string text, const char *start, const char *end)
+{
+    return (op_string){text.text + strlen(start), text.bytes - strlen(start) - strlen(end)};
+}
+
+// A built-in function as it is written: "len" of "<built-in method builtins.len>", "list.append" of
+// "<method 'append' of 'list' objects>".
+static void add_short_name(op_buffer *out, const op_call_row *row)
+{
+    static const char function[] = "<built-in method ", module[] = "builtins.";
+    static const char method[] = "<method '", of[] = "' of '";
+    op_string name = row->name;
+    if (row->kind == OP_FRAME_BUILTIN && has_ends(name, function, ">")) {
+        name = without_ends(name, function, ">");
+        name = has_ends(name, module, "") ? without_ends(name, module, "") : name;
+    } else if (row->kind == OP_FRAME_BUILTIN && has_ends(name, method, "' objects>")) {
+        op_string parts = without_ends(name, method, "' objects>");
+        const char *middle = memmem(parts.text, parts.bytes, of, strlen(of));
+        if (middle != NULL) {
+            name = (op_string){parts.text, (size_t)(middle - parts.text)};
+            op_string type = {middle + strlen(of), (size_t)(parts.text + parts.bytes - middle) - strlen(of)};
+            op_escape_add(out, type, OP_ESCAPE_VISIBLE);
+            op_buffer_add_byte(out, '.');
+        }
+    }
+    op_escape_add(out, name, OP_ESCAPE_VISIBLE);
+}
+
+// The name in the table's cell.
+static op_string name_text(view *of, const op_call_row *row)
 {
     op_buffer_reset(&of->table.cell);
-    op_escape_add(&of->table.cell, row->name, OP_ESCAPE_VISIBLE);
-    op_table_add_cell(&of->table, op_string_of_buffer(&of->table.cell), columns, cell, false);
+    add_short_name(&of->table.cell, row);
+    return op_string_of_buffer(&of->table.cell);
+}
+
+static size_t name_width(view *of, const op_call_row *row)
+{
+    op_string name = name_text(of, row);
+    return op_text_columns(name.text, name.bytes);
+}
+
+static op_string place_text(view *of, const op_call_row *row)
+{
+    op_buffer *cell = &of->table.cell;
+    op_buffer_reset(cell);
+    if (row->kind == OP_FRAME_BUILTIN) {
+        op_buffer_add_text(cell, "built-in");
+    } else {
+        op_escape_add(cell, op_origin_short_path(row->file), OP_ESCAPE_VISIBLE);
+        if (row->file.bytes > 0 && row->line != 0) {
+            op_buffer_add_format(cell, ":%" PRIu32, row->line);
+        }
+    }
+    return op_string_of_buffer(cell);
 }
 
 // The name, and where it is defined as far as there is room: cut at its start, since the end tells files apart.
 static void add_function(view *of, const op_call_row *row, size_t names)
 {
-    bool placed = row->file.bytes > 0 && of->columns.room >= names + 1 + MIN_PLACE_COLUMNS;
-    add_name(of, row, placed ? names : of->columns.room, placed ? OP_CELL_LEFT : OP_CELL_LAST);
+    size_t room = of->columns.room;
+    bool placed = room >= names + 1 + MIN_PLACE_COLUMNS && place_text(of, row).bytes > 0;
+    op_table_add_cell(&of->table, name_text(of, row), placed ? names : room, placed ? OP_CELL_LEFT : OP_CELL_LAST,
+                      false);
     if (placed) {
-        op_buffer_reset(&of->table.cell);
-        op_escape_add(&of->table.cell, row->file, OP_ESCAPE_VISIBLE);
-        if (row->line != 0) {
-            op_buffer_add_format(&of->table.cell, ":%" PRIu32, row->line);
-        }
         op_buffer_add_byte(of->table.out, ' ');
-        op_table_add_cell(&of->table, op_string_of_buffer(&of->table.cell), of->columns.room - names - 1,
-                          OP_CELL_LAST, true);
+        op_table_add_cell(&of->table, place_text(of, row), room - names - 1, OP_CELL_LAST, true);
     }
     op_buffer_add_byte(of->table.out, '\n');
 }
@@ -101,7 +155,7 @@ static void sort_ranked(ranked *items, size_t count)
     }
 }
 
-// As wide as the longest name that has a place beside it, if that leaves the place a share of the room.
+// As wide as the longest name, if that leaves the place a share of the room.
 static size_t name_columns(view *of, const op_call_sums *sums, const ranked *rows, size_t count)
 {
     size_t longest = strlen("function"), most = of->columns.room * 3 / 5;
@@ -110,12 +164,8 @@ static size_t name_columns(view *of, const op_call_sums *sums, const ranked *row
                                             : most;
     for (size_t i = 0; i < count && longest < most; i++) {
         const op_call_row *row = &sums->rows.items[rows[i].index];
-        if (row->file.bytes > 0) {
-            op_buffer_reset(&of->table.cell);
-            op_escape_add(&of->table.cell, row->name, OP_ESCAPE_VISIBLE);
-            size_t columns = op_text_columns(of->table.cell.data, of->table.cell.size);
-            longest = columns > longest ? columns : longest;
-        }
+        size_t columns = name_width(of, row);
+        longest = columns > longest ? columns : longest;
     }
     return longest < most ? longest : most;
 }
@@ -178,21 +228,16 @@ static void add_edge(view *of, const op_call_sums *sums, const op_call_edge *edg
 {
     const op_call_row *caller = &sums->rows.items[edge->caller], *function = &sums->rows.items[edge->function];
     size_t room = of->columns.room - 3;
-    op_buffer_reset(&of->table.cell);
-    op_escape_add(&of->table.cell, caller->name, OP_ESCAPE_VISIBLE);
-    size_t first = op_text_columns(of->table.cell.data, of->table.cell.size);
-    op_buffer_reset(&of->table.cell);
-    op_escape_add(&of->table.cell, function->name, OP_ESCAPE_VISIBLE);
-    size_t second = op_text_columns(of->table.cell.data, of->table.cell.size);
+    size_t first = name_width(of, caller), second = name_width(of, function);
     // Each has half of the room, and what the other leaves of its half.
     size_t half = room / 2;
     if (first + second > room) {
         first = first <= half ? first : second <= room - half ? room - second : half;
     }
     op_calls_columns_add(&of->columns, &of->table, &edge->figures);
-    add_name(of, caller, first, OP_CELL_LAST);
+    op_table_add_cell(&of->table, name_text(of, caller), first, OP_CELL_LAST, false);
     op_buffer_add_text(of->table.out, " → ");
-    add_name(of, function, room - first, OP_CELL_LAST);
+    op_table_add_cell(&of->table, name_text(of, function), room - first, OP_CELL_LAST, false);
     op_buffer_add_byte(of->table.out, '\n');
 }
 

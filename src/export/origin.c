@@ -70,6 +70,14 @@ static op_string first_part(op_string path)
     return (op_string){path.text, bytes};
 }
 
+op_string op_origin_short_path(op_string file)
+{
+    op_string rest;
+    bool found = find_behind(file, "/site-packages/", &rest) || find_behind(file, "/dist-packages/", &rest) ||
+                 find_standard_library(file, &rest);
+    return found && rest.bytes > 0 ? rest : file;
+}
+
 op_origin op_origin_of(op_frame_kind kind, op_string file, op_string *module)
 {
     op_string rest;

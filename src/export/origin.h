@@ -22,5 +22,7 @@ const char *op_origin_text(op_origin origin);
 
 // The origin, and the top package or module where the path has one, else the whole path (borrowed from `file`).
 op_origin op_origin_of(op_frame_kind kind, op_string file, op_string *module);
+// A file without the folders of the interpreter or the environment: "json/decoder.py". Borrowed from `file`.
+op_string op_origin_short_path(op_string file);
 
 #endif
