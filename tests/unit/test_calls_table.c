@@ -24,7 +24,7 @@ TAP_TEST(all_threads)
         "  42.8%   1.00 s   42.9%   1.00 s      2    502 ms                                  Pair.swap             …lib/pair.py:5\n"
         "  38.5%   900 ms   38.5%   900 ms      9    900 ms                                  fib                   …e/me/app.py:2\n"
         "  12.8%   300 ms   14.5%   340 ms      1    340 ms       10     7.00 s           1  numbers               …/me/app.py:30\n"
-        "   1.8%  42.0 ms    1.8%  42.0 ms     13   3.23 ms                                  <built-in method builtins.len>\n"
+        "   1.8%  42.0 ms    1.8%  42.0 ms     13   3.23 ms                                  len                   built-in\n"
         "   1.8%  41.0 ms    1.8%  41.0 ms      4   10.3 ms                                  <lambda>              …/me/app.py:12\n"
         "   1.3%  30.0 ms    1.3%  30.0 ms      3   10.0 ms                                  main.<locals>.<lambd… …/me/app.py:12\n"
         "2 more functions\n"
@@ -36,7 +36,7 @@ TAP_TEST(all_threads)
         "  34.2%   800 ms   34.2%   800 ms      8    400 ms  fib → fib\n"
         "   4.3%   100 ms   38.5%   900 ms      1    900 ms  main → fib\n"
         "   1.8%  41.0 ms    1.8%  41.0 ms      4   10.3 ms  main → <lambda>\n"
-        "   1.7%  40.0 ms    1.7%  40.0 ms     11   3.64 ms  numbers → <built-in method builtins.len>\n"
+        "   1.7%  40.0 ms    1.7%  40.0 ms     11   3.64 ms  numbers → len\n"
         "   1.3%  30.0 ms    1.3%  30.0 ms      3   10.0 ms  main → main.<locals>.<lambda>\n"
         "3 more pairs\n"
         "\n"
@@ -53,7 +53,7 @@ TAP_TEST(all_threads)
         "Thread worker (43): 12 calls, 340 ms\n"
         "    own     time   total     time  calls  per call  resumes  suspended  exceptions  function file\n"
         "  88.2%   300 ms  100.0%   340 ms      1    340 ms       10     7.00 s           1  numbers  /home/me/app.py:30\n"
-        "  11.8%  40.0 ms   11.8%  40.0 ms     11   3.64 ms                                  <built-in method builtins.len>\n");
+        "  11.8%  40.0 ms   11.8%  40.0 ms     11   3.64 ms                                  len      built-in\n");
     op_profile_free(profile);
 }
 
@@ -65,12 +65,12 @@ TAP_TEST(one_thread_narrow_and_ascii)
                 "Calls by total time: 12 calls, 340 ms\n"
                 "      own    total  calls  per call  suspended  function file\n"
                 "   300 ms   340 ms      1    340 ms     7.00 s  numbers  ~me/app.py:30\n"
-                "  40.0 ms  40.0 ms     11   3.64 ms             <built-in method buil~\n"
+                "  40.0 ms  40.0 ms     11   3.64 ms             len      built-in\n"
                 "no room for: resumes, exceptions\n"
                 "\n"
                 "Who called whom, by total time\n"
                 "      own    total  calls  per call  caller > function\n"
-                "  40.0 ms  40.0 ms     11   3.64 ms  numbers > <built-in method built~\n");
+                "  40.0 ms  40.0 ms     11   3.64 ms  numbers > len\n");
     options.table.thread_name = "nobody";
     check_table(profile, &options, "Calls\nnone was counted\n");
     op_profile_free(profile);

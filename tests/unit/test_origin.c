@@ -36,4 +36,20 @@ TAP_TEST(paths)
     TAP_EQ_INT(op_origin_of(OP_FRAME_GC, (op_string){"x.py", 4}, &module), OP_ORIGIN_RUNTIME);
 }
 
+TAP_TEST(short_paths)
+{
+    static const char *const pairs[][2] = {
+        {"/home/me/app.py", "/home/me/app.py"},
+        {"", ""},
+        {"<frozen runpy>", "<frozen runpy>"},
+        {"/usr/lib/python3.11/json/decoder.py", "json/decoder.py"},
+        {"/v/lib/python3.12/site-packages/a/b.py", "a/b.py"},
+        {"/v/site-packages/", "/v/site-packages/"},
+    };
+    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
+        op_string path = op_origin_short_path((op_string){pairs[i][0], strlen(pairs[i][0])});
+        TAP_EQ_BYTES(path.text, path.bytes, pairs[i][1], strlen(pairs[i][1]));
+    }
+}
+
 TAP_MAIN()
