@@ -273,11 +273,12 @@ static bool find_edge(folding *fold, open_stack *stack, size_t thread, uint64_t 
 
 static bool find_edges(folding *fold, open_stack *stack, size_t thread)
 {
+    uint64_t left_out = 0;
     for (size_t i = 0; i < stack->count; i++) {
         if (!find_edge(fold, stack, thread, stack->frames[i].edge, &stack->edges[i]))
             return false;
         if (stack->edges[i] == 0) {
-            fold->torn++;
+            left_out++;
             continue;
         }
         open_edge *edge = &stack->found.items[stack->edges[i] - 1];
@@ -287,6 +288,9 @@ static bool find_edges(folding *fold, open_stack *stack, size_t thread)
         ++*open;
         edge->open++;
     }
+    // What a process that lives called since then is no damage.
+    if (left_out > 0 && !op_segment_has_grown(fold->reader))
+        fold->torn = add_capped(fold->torn, left_out);
     return true;
 }
 

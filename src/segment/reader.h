@@ -46,7 +46,9 @@ typedef struct {
     op_segment_header header;   // as it was when the file was opened; its texts are NUL-terminated
     uint64_t torn;              // what was left out: chunks, records, frames
     int file;
-    uint64_t bytes;                       // of the file that count
+    uint64_t said;                        // bytes of the file that count, by the process
+    uint64_t bytes;                       // and as far as they are there
+    bool grown;                           // while op_segment_scan went on
     OP_VECTOR(op_segment_place) places;   // by offset
     OP_VECTOR(uint32_t) threads;          // by thread: the place of its THREAD chunk
     OP_VECTOR(uint32_t) shadows;          // by thread: the place of its last SHADOW chunk, plus 1; 0: none
@@ -86,5 +88,8 @@ op_status op_segment_frames(op_segment_reader *reader, size_t thread, uint64_t d
                             size_t *count) OP_MUST_CHECK;
 // The edge at an offset in the file. False: none of that thread begins there, or it is not whole.
 bool op_segment_edge_at(op_segment_reader *reader, size_t thread, uint64_t offset, op_segment_edge *edge);
+// Whether the process made edges, functions or chunks since op_segment_scan, so that frames may name what was not
+// there yet.
+bool op_segment_has_grown(op_segment_reader *reader);
 
 #endif

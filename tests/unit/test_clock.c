@@ -36,6 +36,18 @@ TAP_TEST(clock_cpu_counts_work_and_not_sleep)
     TAP_OK(op_clock_process_cpu_ns() - process >= 4 * MS);
 }
 
+TAP_TEST(clock_reads_both_at_once)
+{
+    uint64_t first_ticks, ticks;
+    int64_t first_ns, ns, before = op_clock_monotonic_ns();
+    op_clock_read_both(&first_ticks, &first_ns);
+    op_clock_sleep_until_ns(first_ns + 50 * MS);
+    op_clock_read_both(&ticks, &ns);
+    TAP_OK(before <= first_ns && first_ns + 50 * MS <= ns && ns <= op_clock_monotonic_ns());
+    double per_us = (double)(ticks - first_ticks) / ((double)(ns - first_ns) / 1000.0);
+    TAP_NEAR(per_us / op_clock_ticks_per_us(), 1.0, 0.02);
+}
+
 TAP_TEST(clock_sleeps_until)
 {
     int64_t start = op_clock_monotonic_ns();

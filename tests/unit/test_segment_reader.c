@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+#include <sys/socket.h>
+#include <sys/un.h>
 #include "profile_fixture.h"
 #include "segment/reader.h"
 #include "segment_fixture.h"
@@ -193,6 +195,13 @@ TAP_TEST(what_is_no_segment_is_refused)
     TAP_EQ_INT(mkfifo(link, 0600), 0);
     TAP_EQ_INT(open_status(link), OP_NOT_SEGMENT);
     TAP_EQ_INT(open_status("/dev/null"), OP_NOT_SEGMENT);
+    unlink(link);
+    struct sockaddr_un name = {.sun_family = AF_UNIX};
+    snprintf(name.sun_path, sizeof name.sun_path, "%.100s", link);
+    int socket_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    TAP_EQ_INT(bind(socket_fd, (struct sockaddr *)(void *)&name, sizeof name), 0);
+    TAP_EQ_INT(open_status(link), OP_NOT_SEGMENT);
+    close(socket_fd);
 
     TAP_EQ_INT(chmod(path, 0620), 0);
     TAP_EQ_INT(open_status(path), OP_FOREIGN_FILE);
@@ -219,6 +228,11 @@ TAP_TEST(a_file_of_another_user_is_refused)
     segment_write(&m.s, path);
     TAP_EQ_INT(chown(path, NOBODY, NOBODY), 0);
     TAP_EQ_INT(open_status(path), OP_FOREIGN_FILE);
+    TAP_EQ_INT(chown(path, 0, 0), 0);
+    TAP_EQ_INT(chmod(fixture_path(""), 0755), 0);
+    TAP_EQ_INT(seteuid(NOBODY), 0);
+    TAP_EQ_INT(open_status(path), OP_FOREIGN_FILE);
+    TAP_EQ_INT(seteuid(0), 0);
     segment_free(&m.s);
     fixture_clean();
 }
@@ -626,6 +640,29 @@ TAP_TEST(lines_are_bounded_and_holes_cost_nothing)
 }
 
 // What a process makes between two looks of the reader.
+TAP_TEST(growth_is_seen)
+{
+    sample m = sample_new();
+    const char *path = fixture_path("1-1.segment");
+    for (int i = 0; i < 4; i++) {
+        op_segment_reader reader;
+        segment_write(&m.s, path);
+        TAP_REQUIRE(op_segment_open(&reader, AT_FDCWD, path, NULL) == OP_OK && op_segment_scan(&reader) == OP_OK);
+        TAP_OK(!op_segment_has_grown(&reader));
+        if (i == 0)
+            segment_edge(&m.s, m.edges[1], (op_segment_edge){.caller = 1, .callee = 2});
+        else if (i == 1)
+            segment_function(&m.s, 4, OP_SEGMENT_PYTHON, "late", "late.py", 1);
+        else if (i == 2)
+            segment_chunk(&m.s, OP_SEGMENT_EDGE, 0, 0, 0, 1);
+        segment_write(&m.s, path);
+        TAP_EQ_INT(op_segment_has_grown(&reader), i < 3);
+        op_segment_close(&reader);
+    }
+    segment_free(&m.s);
+    fixture_clean();
+}
+
 TAP_TEST(functions_made_meanwhile_are_found)
 {
     sample m = sample_new();
@@ -645,6 +682,7 @@ TAP_TEST(functions_made_meanwhile_are_found)
     TAP_OK(m.s.size > before);
     TAP_REQUIRE(op_segment_scan(&reader) == OP_OK);
     TAP_EQ_UINT(reader.threads.count, 2);
+    TAP_OK(op_segment_has_grown(&reader));
     segment_function(&m.s, 5, OP_SEGMENT_PYTHON, "later", "late.py", 1);
     segment_write(&m.s, path);
 
