@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Lines by sys.monitoring: events of chosen code objects only, so that other code runs at full speed. PY_UNWIND cannot
 // be local before 3.15 and is on for all code; it comes with exceptions only. PY_START is on for all code where
-// functions are chosen by name, and switches itself off for each after its first call.
+// functions are chosen by name, and switches itself off for each other function after its first call.
 #include "agent/lines.h"
 #include "agent/monitoring.h"
 
@@ -70,20 +70,28 @@ HANDLER(on_unwind)
     Py_RETURN_NONE;
 }
 
-HANDLER(on_first_call)
+// From 3.13 on, who disables PY_START for a function gets no LINE event at that instruction either, which is all
+// lines of a function on one line. So it is not disabled for what is profiled.
+HANDLER(on_start)
 {
     (void)count, (void)keywords;
     op_line_profiler *profiler = (op_line_profiler *)((const op_callback *)self)->owner;
-    if (op_line_profiler_chooses(profiler, (PyCodeObject *)arguments[0]) &&
-        op_line_profiler_add(profiler, arguments[0]) != 0) {
+    PyCodeObject *code = (PyCodeObject *)arguments[0];
+    if (op_line_profiler_has(profiler, code)) {
+        Py_RETURN_NONE;
+    }
+    if (!op_line_profiler_chooses(profiler, code)) {
+        return Py_NewRef(op_monitoring_disable());
+    }
+    if (op_line_profiler_add(profiler, arguments[0]) != 0) {
         PyErr_WriteUnraisable(arguments[0]);
     }
-    return Py_NewRef(op_monitoring_disable());
+    Py_RETURN_NONE;
 }
 
 static const op_event_handler handlers[] = {
     {OP_EVENT_LINE, on_line},        {OP_EVENT_PY_RETURN, on_leave},  {OP_EVENT_PY_YIELD, on_leave},
-    {OP_EVENT_PY_RESUME, on_resume}, {OP_EVENT_PY_UNWIND, on_unwind}, {OP_EVENT_PY_START, on_first_call},
+    {OP_EVENT_PY_RESUME, on_resume}, {OP_EVENT_PY_UNWIND, on_unwind}, {OP_EVENT_PY_START, on_start},
 };
 
 static uint32_t global_events(const op_line_profiler *self)
