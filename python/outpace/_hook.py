@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: MIT
+"""Begins to trace this process. Run by ``_start/sitecustomize.py``, as a file and not as a part of the package.
+
+What it finds in the environment, set by the command line:
+    OUTPACE_TRACE           the folder for what is traced, and for the reasons why something is not
+    OUTPACE_TRACE_MODES     of calls, counts, lines, builtins, parted by commas
+    OUTPACE_TRACE_AGENT     folders with agents, parted by colons
+    OUTPACE_TRACE_SELECT    lines only, an item a line: "module NAME", "function MODULE:QUALNAME", "file PATH" and, as
+                            the first process that finds a module leaves it to its children, "file PATH<tab>QUALNAME"
+    OUTPACE_TRACE_PARENT    the process whose direct child alone is traced; absent: all are
+
+A program must not notice: only what every Python has loaded is imported (for lines, `types` too), hence the quoted
+annotations: the future import is one as well.
+"""
+
+import _imp
+import os
+import sys
+from _frozen_importlib import ModuleSpec
+from _frozen_importlib_external import ExtensionFileLoader, PathFinder, SourceFileLoader
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from types import ModuleType
+    from typing import Any, TypeVar
+
+    from outpace._agent import LineProfiler
+
+    Thing = TypeVar("Thing")
+
+NAME = "outpace._agent"
+SELECT = "OUTPACE_TRACE_SELECT"
+
+
+def leave(folder: str, ending: str, text: str) -> None:
+    """A file PID.ENDING for the command line to read; a process that can't write there says it itself."""
+    path = os.path.join(folder, f"{os.getpid()}.{ending}")
+    try:
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except FileExistsError:
+        return  # by the program that this process was before an exec
+    except OSError as error:
+        complain(error)
+        return
+    os.write(file, text.encode(errors="backslashreplace"))
+    os.close(file)
+
+
+def complain(error: "OSError") -> None:
+    """One line, where the folder can't be written: privileges were dropped. Where it is gone, so is who asked."""
+    if not isinstance(error, FileNotFoundError) and sys.stderr is not None:
+        sys.stderr.write(f"outpace: process {os.getpid()} is not traced: {error.strerror or error}\n")
+
+
+def load(folders: "Sequence[str]") -> "ModuleType | None":
+    """The agent for this Python; None: there is none."""
+    for folder in folders:
+        for ending in _imp.extension_suffixes():
+            path = os.path.join(folder, "_agent" + ending)
+            if os.path.isfile(path):
+                loader = ExtensionFileLoader(NAME, path)
+                module = loader.create_module(ModuleSpec(NAME, loader, origin=path))
+                loader.exec_module(module)
+                return module
+    return None
+
+
+# --- which functions, for lines -------------------------------------------------------------------------------------
+
+
+def search_path() -> "list[str]":
+    """sys.path as the program will have it: what Python puts first for a script comes only after this hook."""
+    if getattr(sys.flags, "safe_path", False):
+        return sys.path
+    script = sys.argv[0] if getattr(sys, "argv", None) else ""
+    if script in ("", "-", "-c", "-m"):
+        return [os.getcwd(), *sys.path]
+    script = os.path.realpath(script)
+    return [script if os.path.isdir(script) else os.path.dirname(script), *sys.path]
+
+
+def place_of(spec: "ModuleSpec | None") -> "str | None":
+    """The file of a module, or the folder of a package with a slash behind it."""
+    if spec is None:
+        return None
+    for folder in spec.submodule_search_locations or []:
+        return os.path.join(folder, "")
+    return spec.origin if spec.has_location else None
+
+
+def find(module: str) -> "str | None":
+    """Where a module lies. No module is imported, its packages neither."""
+    path: Sequence[str] | None = search_path()
+    spec = None
+    name = ""
+    for part in module.split("."):
+        name = f"{name}.{part}" if name else part
+        spec = PathFinder.find_spec(name, path) if path is not None else None
+        if spec is None:
+            return None
+        path = spec.submodule_search_locations
+    return place_of(spec)
+
+
+class Late:
+    """On sys.meta_path while modules are wanted that were not found: the program may add to its sys.path. Finds nothing."""
+
+    def __init__(self, profiler: "LineProfiler", wanted: "dict[str, list[str]]") -> None:
+        self.profiler = profiler
+        self.wanted = wanted  # module: starts of names, "" for all
+
+    def find_spec(self, name: str, path: "Sequence[str] | None" = None, target: "ModuleType | None" = None) -> None:
+        if name in self.wanted:
+            place = place_of(PathFinder.find_spec(name, path))
+            if place is not None:
+                select(self.profiler, [(place, start) for start in self.wanted.pop(name)])
+        if not self.wanted and self in sys.meta_path:
+            sys.meta_path.remove(self)
+
+
+def select(profiler: "LineProfiler", items: "list[tuple[str, str]]") -> None:
+    """Chooses them by their own names and by those behind symbolic links: code may have been compiled under either."""
+    slashes = [("/" if file.endswith("/") else "") for file, _ in items]
+    real = [(os.path.realpath(file) + slash, start) for (file, start), slash in zip(items, slashes)]
+    profiler.select(list(dict.fromkeys(items + real)))
+
+
+def choose(profiler: "LineProfiler", asked: str) -> None:
+    """Chooses what OUTPACE_TRACE_SELECT says, and says it to child processes in words that need no search."""
+    items: list[tuple[str, str]] = []
+    late: dict[str, list[str]] = {}
+    told: list[str] = []
+    for line in asked.split("\n"):
+        kind, _, text = line.partition(" ")
+        module, start = (text.partition(":")[0], text.partition(":")[2]) if kind == "function" else (text, "")
+        place: str | None = None
+        if kind == "file":
+            place, _, start = text.partition("\t")
+        elif kind in ("module", "function"):
+            place = find(module)
+            if place is None:
+                late.setdefault(module, []).append(start)
+        if place:
+            items.append((place, start))
+            line = f"file {place}\t{start}"
+        told.append(line)
+    if items:
+        select(profiler, items)
+        os.environ[SELECT] = "\n".join(told)
+    if late:
+        sys.meta_path.insert(0, Late(profiler, late))
+
+
+def make_decorator(profiler: "LineProfiler") -> "Callable[[Thing], Thing]":
+    """What `profile` is in builtins: marks code, and gives back what it was given."""
+    place = os.path.join(os.path.dirname(__file__), "_marking.py")
+    space: dict[str, Any] = {"__name__": "outpace._marking"}
+    exec(SourceFileLoader("outpace._marking", place).get_code("outpace._marking"), space)  # type: ignore[arg-type]
+    codes_of = space["codes_of"]
+
+    def profile(thing: "Thing") -> "Thing":
+        """Counts and times the lines of a function, or of all functions of a class."""
+        for code in codes_of(thing):
+            profiler.add_code(code)
+        return thing
+
+    return profile
+
+
+# --- the start ------------------------------------------------------------------------------------------------------
+
+
+def start() -> None:
+    """Begins to trace, or leaves the reason why not."""
+    folder = os.environ["OUTPACE_TRACE"]
+    # A program with more rights than who started it takes no orders from its environment.
+    if os.getuid() != os.geteuid() or os.getgid() != os.getegid():
+        return
+    parent = str(os.getppid())
+    if os.environ.get("OUTPACE_TRACE_PARENT", parent) != parent:
+        return
+    modes = os.environ.get("OUTPACE_TRACE_MODES") or "calls,builtins"
+    folders = os.environ.get("OUTPACE_TRACE_AGENT", "").split(":")
+    profiler: LineProfiler | None = None
+    try:
+        agent = load([place for place in folders if place])
+        if agent is None:
+            name = "CPython" if sys.implementation.name == "cpython" else sys.implementation.name
+            version = f"{name} {sys.version_info[0]}.{sys.version_info[1]}{sys.abiflags}"
+            leave(folder, "noagent", f"{version}\n{sys.executable}\n")
+        else:
+            profiler = agent.start(folder, modes)
+    except ImportError as error:
+        leave(folder, "error", f"the tracer cannot be loaded: {error}\n")
+    except OSError as error:
+        complain(error)
+    except (RuntimeError, ValueError) as error:
+        leave(folder, "error", f"{error}\n")
+    if "lines" not in modes.split(","):
+        return
+    import builtins
+
+    if profiler is None:  # the program says `@profile` all the same
+        builtins.profile = lambda thing: thing  # type: ignore[attr-defined]
+        return
+    builtins.profile = make_decorator(profiler)  # type: ignore[attr-defined]
+    if os.environ.get(SELECT):
+        choose(profiler, os.environ[SELECT])
+
+
+start()
