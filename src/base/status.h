@@ -40,6 +40,7 @@
     X(FOREIGN_FILE, "the file or folder is not ours alone", "take one that you own and that others cannot write",  \
       2)                                                                                                           \
     X(NOTHING_MEASURED, "nothing was measured", "give the program more time, or a higher rate with -r", 3)         \
+    X(NOT_TRACED, "the program could not be traced", "sample it instead: outpace run", 3)                          \
     X(SYSTEM, "a system call failed", "", 3)
 
 typedef enum {

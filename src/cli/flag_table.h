@@ -15,7 +15,9 @@ typedef enum {
     OP_FLAG_PID,       // pid_t
     OP_FLAG_COUNT,     // int64_t
     OP_FLAG_MODE,      // op_mode
-    OP_FLAG_SORT       // op_sort
+    OP_FLAG_SORT,      // op_sort
+    OP_FLAG_LIST,      // op_flag_list; may be given again
+    OP_FLAG_UNIT       // double, seconds
 } op_flag_kind;
 
 typedef struct {

@@ -11,6 +11,7 @@
 enum { MAX_NUMBER_CHARS = 40 };
 
 static const double max_seconds = 1e9;   // 31 years: far from the end of 64-bit nanoseconds
+static const double min_unit = 0.999e-9, max_unit = 3600;
 
 // --- values ------------------------------------------------------------------------------------------------
 
@@ -70,6 +71,27 @@ static op_status bad_value(const op_flag *flag, const char *text, const char *mu
     return OP_USAGE;
 }
 
+static op_status is_empty(const op_flag *flag, op_error *error)
+{
+    op_error_set(error, OP_USAGE, "the value of --%s is empty", flag->name);
+    op_error_hint(error, "give it a value: --%s %s", flag->name, flag->value);
+    return OP_USAGE;
+}
+
+static op_status add_to_list(const op_flag *flag, const char *text, op_flag_list *list, op_error *error)
+{
+    if (*text == '\0') {
+        return is_empty(flag, error);
+    }
+    if (list->count >= OP_FLAGS_MAX_LIST) {
+        op_error_set(error, OP_USAGE, "--%s was given more than %d times", flag->name, OP_FLAGS_MAX_LIST);
+        op_error_hint(error, "give a package, which stands for all its modules");
+        return OP_USAGE;
+    }
+    list->items[list->count++] = text;
+    return OP_OK;
+}
+
 // Puts `text` (NULL for a switch) where the table says.
 static op_status set_value(const op_flag *flag, const char *text, op_flags *flags, op_error *error)
 {
@@ -85,9 +107,7 @@ static op_status set_value(const op_flag *flag, const char *text, op_flags *flag
     case OP_FLAG_TEXT:
     case OP_FLAG_MODULE:
         if (*text == '\0') {
-            op_error_set(error, OP_USAGE, "the value of --%s is empty", flag->name);
-            op_error_hint(error, "give it a value: --%s %s", flag->name, flag->value);
-            return OP_USAGE;
+            return is_empty(flag, error);
         }
         memcpy(place, &text, sizeof text);
         return OP_OK;
@@ -116,6 +136,14 @@ static op_status set_value(const op_flag *flag, const char *text, op_flags *flag
         memcpy(place, &pid, sizeof pid);
         return OP_OK;
     }
+    case OP_FLAG_LIST:
+        return add_to_list(flag, text, (op_flag_list *)(void *)place, error);
+    case OP_FLAG_UNIT:
+        if (!read_decimal(text, &number) || !(number >= min_unit) || number > max_unit) {
+            return bad_value(flag, text, "a number of seconds from 1e-9 to 3600", "for example -u 1e-3", error);
+        }
+        memcpy(place, &number, sizeof number);
+        return OP_OK;
     case OP_FLAG_COUNT:
         if (!read_whole(text, OP_FLAGS_MAX_TOP, &whole) || whole == 0) {
             return bad_value(flag, text, "a whole number from 1 to 100000", "for example --top 20", error);
@@ -224,7 +252,7 @@ static op_status unknown_verb(const char *name, op_error *error)
     } else if (strchr(name, '/') != NULL || (length > 3 && strcmp(name + length - 3, ".py") == 0)) {
         op_error_hint(error, "to run a program: outpace run %.200s", name);
     } else {
-        op_error_hint(error, "%s", "the verbs are record, report, dump and run; see 'outpace --help'");
+        op_error_hint(error, "%s", "the verbs are record, report, dump, run, trace and lines; see 'outpace --help'");
     }
     return OP_USAGE;
 }
@@ -294,6 +322,19 @@ static op_status take_short(parser *p, const char *word)
     return OP_OK;
 }
 
+static op_status check_functions(const op_flags *flags, op_error *error)
+{
+    for (size_t i = 0; i < flags->functions.count; i++) {
+        const char *text = flags->functions.items[i], *colon = strchr(text, ':');
+        if (colon == NULL || colon == text || colon[1] == '\0') {
+            op_error_set(error, OP_USAGE, "--function must be MODULE:NAME, not '%.100s'", text);
+            op_error_hint(error, "for example --function app.views:Page.render, or __main__:main");
+            return OP_USAGE;
+        }
+    }
+    return OP_OK;
+}
+
 // Whether what was typed makes sense as a whole.
 static op_status check_whole(const op_flags *flags, op_error *error)
 {
@@ -318,6 +359,14 @@ static op_status check_whole(const op_flags *flags, op_error *error)
             return OP_USAGE;
         }
         return OP_OK;
+    case OP_VERB_TRACE:
+    case OP_VERB_LINES:
+        if (!launches) {
+            op_error_set(error, OP_USAGE, "nothing to trace");
+            op_error_hint(error, "give a script or a command: outpace %s app.py", op_verb_name(flags->verb));
+            return OP_USAGE;
+        }
+        return check_functions(flags, error);
     case OP_VERB_REPORT:
         if (flags->rest_count != 1) {
             op_error_set(error, OP_USAGE,

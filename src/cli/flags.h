@@ -18,10 +18,10 @@
 #define OP_VERSION "0"
 #endif
 
-enum { OP_FLAGS_MAX_TOP = 100000, OP_FLAGS_MAX_PID = 1 << 22 };
+enum { OP_FLAGS_MAX_TOP = 100000, OP_FLAGS_MAX_PID = 1 << 22, OP_FLAGS_MAX_LIST = 64 };
 
 // X(NAME): the verbs, in the order of the help.
-#define OP_VERB_MAP(X) X(RECORD) X(REPORT) X(DUMP) X(RUN) X(HELP) X(MAN)
+#define OP_VERB_MAP(X) X(RECORD) X(REPORT) X(DUMP) X(RUN) X(TRACE) X(LINES) X(HELP) X(MAN)
 
 typedef enum {
     OP_VERB_NONE,
@@ -32,6 +32,12 @@ typedef enum {
 } op_verb;
 
 typedef enum { OP_SORT_OWN, OP_SORT_TOTAL } op_sort;
+
+// What an option that may be given again was given.
+typedef struct {
+    const char *items[OP_FLAGS_MAX_LIST];
+    size_t count;
+} op_flag_list;
 
 // What was typed. All text is borrowed from argv.
 typedef struct {
@@ -49,6 +55,11 @@ typedef struct {
     const char *thread;                    // report --thread; NULL: all
     const char *report_path, *json_path;   // run; NULL: none
     op_sort sort;
+    const char *sort_key;   // trace; NULL: not given
+    // Of trace and lines. line_by_line: what kernprof is told where we need not be.
+    bool view, counts, no_builtins, trace, skip_zero, hot, line_by_line;
+    double unit_seconds;   // 0: not given
+    op_flag_list modules, functions;
     int64_t top;         // 0: as many as fit
     char *const *rest;   // the command and its arguments, the file, or the verb that help is asked for
     size_t rest_count;

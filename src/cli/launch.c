@@ -217,3 +217,9 @@ void op_launch_fini(op_launch *launch)
     launch->argv = NULL;
     launch->count = 0;
 }
+
+void op_launch_clean_environment(void)
+{
+    unsetenv("OUTPACE_PYTHON");
+    unsetenv("OUTPACE_PACKAGE");
+}

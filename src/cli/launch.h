@@ -17,6 +17,8 @@ typedef struct {
 // frees, also after a failure.
 op_status op_launch_make(const op_flags *flags, op_launch *launch, op_error *error) OP_MUST_CHECK;
 void op_launch_fini(op_launch *launch);
+// Before the start: what is between `python -m outpace` and us is no business of the program.
+void op_launch_clean_environment(void);
 
 // The Python for scripts and modules: `wanted` (--python; NULL: none), $OUTPACE_PYTHON (set by python -m outpace),
 // $VIRTUAL_ENV/bin/python, python, python3 on PATH. Its path lives in the arena.

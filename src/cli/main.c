@@ -60,6 +60,8 @@ int main(int argc, char **argv)
     case OP_VERB_REPORT: return op_verb_report(&flags);
     case OP_VERB_DUMP: return op_verb_dump(&flags);
     case OP_VERB_RUN: return op_verb_run(&flags);
+    case OP_VERB_TRACE: return op_verb_trace(&flags);
+    case OP_VERB_LINES: return op_verb_lines(&flags);
     case OP_VERB_HELP:
         return print_text(op_flags_help, flags.rest_count > 0 ? op_verb_find(flags.rest[0]) : OP_VERB_NONE);
     case OP_VERB_MAN: return print_text(add_man, OP_VERB_NONE);

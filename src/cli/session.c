@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+#include "cli/describe.h"
 #include "cli/format.h"
 #include "cli/launch.h"
 #include "cli/output.h"
@@ -185,37 +186,10 @@ static op_status prepare(recording *work, op_error *error)
     return status;
 }
 
-// What was measured, where and by whom.
-static op_status describe_run(recording *work, op_error *error)
-{
-    op_profile *profile = work->session->profile;
-    op_buffer command;
-    op_buffer_init(&command);
-    op_status status = OP_OK;
-    if (work->session->launched) {
-        op_command_add_masked(&command, work->launch.argv, work->launch.count);
-    } else {
-        status = op_process_command(work->session->pid, &command);
-    }
-    char host[256] = "";
-    if (gethostname(host, sizeof host - 1) != 0) {
-        host[0] = '\0';
-    }
-    if (status == OP_OK) {
-        profile->run.command = op_profile_string_bytes(profile, command.size > 0 ? command.data : "", command.size);
-        profile->run.host = op_profile_string(profile, host);
-        profile->run.tool_version = op_profile_string(profile, OP_VERSION);
-        bool all = profile->run.command != 0 && profile->run.host != 0 && profile->run.tool_version != 0;
-        status = command.failed || !all ? OP_NO_MEMORY : OP_OK;
-    }
-    op_buffer_fini(&command);
-    return status == OP_OK ? OP_OK : op_error_set(error, status, "%s", op_status_text(status));
-}
-
 static op_status start_program(recording *work, op_error *error)
 {
     op_session *session = work->session;
-    unsetenv("OUTPACE_PYTHON");   // between `python -m outpace` and us; no business of the program
+    op_launch_clean_environment();
     op_status status = op_child_start(work->launch.argv, &session->pid, error);
     if (status != OP_OK) {
         session->launched = false;
@@ -282,8 +256,9 @@ op_status op_session_record(const op_flags *flags, op_session *session, op_error
     }
     op_signals_start(launches);
     status = op_profile_new(&session->profile);
-    status = status == OP_OK ? describe_run(&work, error)
-                             : op_error_set(error, status, "%s", op_status_text(status));
+    status = status == OP_OK
+                 ? op_describe_run(session->profile, launches ? &work.launch : NULL, session->pid, error)
+                 : op_error_set(error, status, "%s", op_status_text(status));
     if (status != OP_OK) {
         session->launched = false;
         goto done;

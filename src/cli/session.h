@@ -24,6 +24,10 @@ typedef struct {
 // Records and writes the output. On failure a launched program may still run: op_session_wait. NOTHING_MEASURED:
 // no file was made. op_session_fini frees, also after a failure.
 op_status op_session_record(const op_flags *flags, op_session *session, op_error *error) OP_MUST_CHECK;
+// The same for `trace` and `lines`: the program is started, traced and waited for; sampled too where counts are asked
+// for. Without -o no file is made (lines: SCRIPT.lprof, unless JSON is asked for), and what was traced is in the profile
+// only. Where nothing of it was there is no file either.
+op_status op_session_trace(const op_flags *flags, op_session *session, op_error *error) OP_MUST_CHECK;
 // Waits for a launched program to end; signals still reach it.
 void op_session_wait(op_session *session);
 void op_session_fini(op_session *session);

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include "cli/format.h"
 #include "cli/say.h"
-#include "export/table.h"
 
 // Whether the locale that the terminal was set up for is UTF-8, by the names that setlocale would look at.
 static bool is_utf8(void)
@@ -21,6 +21,24 @@ static bool is_utf8(void)
     return false;
 }
 
+void op_table_view_fit(op_table_options *options, int fd)
+{
+    options->width = fd >= 0 ? op_say_columns(fd) : 0;
+    options->colour = fd >= 0 && op_say_in_colour(fd);
+    options->unicode = fd < 0 || is_utf8();
+}
+
+int op_table_view_print_json(const op_profile *profile, const op_flags *flags)
+{
+    op_error error = {.status = OP_OK};
+    op_export_options options = op_format_options(flags);
+    op_buffer out;
+    op_buffer_init(&out);
+    int code = op_export_json(profile, &options, &out, &error) == OP_OK ? op_say_data(&out) : op_say_error(&error);
+    op_buffer_fini(&out);
+    return code;
+}
+
 op_status op_table_view_add(const op_profile *profile, const op_flags *flags, int fd, op_buffer *out,
                             op_error *error)
 {
@@ -28,10 +46,8 @@ op_status op_table_view_add(const op_profile *profile, const op_flags *flags, in
         .by_total = flags->sort == OP_SORT_TOTAL,
         .top = (size_t)flags->top,
         .thread_name = flags->thread,
-        .width = fd >= 0 ? op_say_columns(fd) : 0,
-        .colour = fd >= 0 && op_say_in_colour(fd),
-        .unicode = fd < 0 || is_utf8(),
     };
+    op_table_view_fit(&options, fd);
     op_status status = op_table_add_report(profile, &options, out, error);
     if (status == OP_OK && out->failed) {
         status = op_error_set(error, OP_NO_MEMORY, "out of memory");

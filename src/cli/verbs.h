@@ -9,5 +9,7 @@ int op_verb_record(const op_flags *flags);
 int op_verb_report(const op_flags *flags);
 int op_verb_dump(const op_flags *flags);
 int op_verb_run(const op_flags *flags);
+int op_verb_trace(const op_flags *flags);
+int op_verb_lines(const op_flags *flags);
 
 #endif

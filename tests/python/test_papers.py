@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 PAPERS = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "LICENSE"]
-VERBS = ("record", "report", "dump", "run")
+VERBS = ("record", "report", "dump", "run", "trace", "lines")
 FLAG = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
 
 

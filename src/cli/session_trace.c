@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: MIT
+// The recording of `trace` and `lines`. Invariant (1) of session.h holds here too; (2) does for the segments.
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include "base/clock.h"
+#include "cli/describe.h"
+#include "cli/format.h"
+#include "cli/output.h"
+#include "cli/session.h"
+#include "cli/signals.h"
+#include "cli/tracing.h"
+#include "process/child.h"
+
+typedef struct {
+    const op_flags *flags;
+    op_session *session;
+    const op_export_format *format;   // NULL: nothing is written
+    op_launch launch;
+    op_tracing tracing;
+} traced_run;
+
+static op_status refuse_samples(const op_export_format *format, op_error *error)
+{
+    op_error_set(error, OP_USAGE, "the format %s shows samples, and a trace has none", format->name);
+    return op_error_hint(error, "give another, or sample the program: outpace record");
+}
+
+// By -f, by the ending of -o, or what the habit says. A name without a known ending is fine: cProfile and kernprof
+// take any.
+static op_status choose_format(traced_run *run, op_error *error)
+{
+    const op_flags *flags = run->flags;
+    bool lines = flags->verb == OP_VERB_LINES;
+    if (flags->output == NULL && (!lines || flags->json)) {
+        if (flags->format != NULL) {
+            op_error_set(error, OP_USAGE, "-f %.40s says how to write, but nothing says where", flags->format);
+            return op_error_hint(error, "give a file with -o FILE");
+        }
+        return OP_OK;
+    }
+    op_status status = op_format_choose(flags, &run->format, error);
+    if (status != OP_OK && !(status == OP_UNKNOWN_FORMAT && flags->format == NULL)) {
+        return status;
+    }
+    if (run->format == NULL) {
+        run->format = op_export_find(lines ? "lprof" : "pstats");
+    }
+    if (run->format == NULL) {
+        return op_error_set(error, OP_UNKNOWN_FORMAT, "no format fits");
+    }
+    static const char *const sampled[] = {"svg", "collapsed", "speedscope"};
+    for (size_t i = 0; i < sizeof sampled / sizeof *sampled && !flags->counts; i++) {
+        if (strcmp(run->format->name, sampled[i]) == 0) {
+            return refuse_samples(run->format, error);
+        }
+    }
+    return OP_OK;
+}
+
+// kernprof's: the script's name in the current folder.
+static const char *default_name(const op_flags *flags)
+{
+    const char *script = flags->module != NULL ? flags->module : flags->rest[0];
+    const char *slash = strrchr(script, '/');
+    return slash != NULL ? slash + 1 : script;
+}
+
+static op_status check_output(traced_run *run, op_error *error)
+{
+    const op_flags *flags = run->flags;
+    op_session *session = run->session;
+    if (run->format == NULL) {
+        return OP_OK;
+    }
+    const char *name = flags->output != NULL ? flags->output : default_name(flags);
+    int length = snprintf(session->path, sizeof session->path, "%s%s", name,
+                          flags->output != NULL ? "" : ".lprof");
+    if (length < 0 || (size_t)length >= sizeof session->path) {
+        op_error_set(error, OP_NO_OUTPUT, "the name of the output is too long");
+        return op_error_hint(error, "give a shorter one with -o");
+    }
+    return op_output_check(session->path, run->format->write != NULL, error);
+}
+
+static void poll_while_sampling(void *context, const op_record_stats *stats)
+{
+    (void)stats;
+    traced_run *run = context;
+    op_tracing_poll(&run->tracing, run->session->profile);
+}
+
+// Until the sampler has nothing to do any more; what went wrong there does not stop the tracer.
+static void sample(traced_run *run)
+{
+    op_session *session = run->session;
+    op_record_options options = {
+        .rate_hz = run->flags->rate_hz,
+        .mode = OP_MODE_WALL,
+        .include_idle = true,   // as the exact times, which pass while a thread waits
+        .no_children = run->flags->no_children,
+        .no_timeline = run->format == NULL || run->format->write != NULL,
+        .is_child = true,
+        .stop = op_signals_stop(),
+        .progress = poll_while_sampling,
+        .context = run,
+    };
+    op_error ignored = {.status = OP_OK};
+    if (op_record(session->pid, &options, session->profile, NULL, &session->stats, &session->wait_status,
+                  &ignored) != OP_OK) {
+        session->stats.asked = 0;
+    }
+    if (session->wait_status != -1) {
+        op_signals_forget_child();
+    }
+}
+
+static op_status write_output(traced_run *run, op_error *error)
+{
+    op_session *session = run->session;
+    op_status status = OP_OK;
+    if (run->format->write != NULL) {
+        status = op_format_write(run->format, session->profile, run->flags, session->path, error);
+    } else {
+        op_store *store = NULL;
+        status = op_store_create(session->path, session->profile, &store, error);
+        status = status == OP_OK ? op_store_close(store, error) : status;
+    }
+    session->kept = status == OP_OK;
+    return status;
+}
+
+static op_status nothing_was_traced(const op_session *session, const op_flags *flags, op_error *error)
+{
+    bool lines = flags->verb == OP_VERB_LINES;
+    op_error_set(error, OP_NOTHING_MEASURED, "nothing was traced");
+    if (session->profile->processes.count == 0) {
+        op_error_hint(error, "the program ran no Python, or one that was told to ignore its environment (-I, -E, -S)");
+    } else if (!lines) {
+        op_error_hint(error, "it ended before it called anything");
+    } else if (flags->modules.count + flags->functions.count > 0) {
+        op_error_hint(error, "no function that was chosen ran: check the names, and whether they were called");
+    } else {
+        op_error_hint(error, "mark functions with @profile, or choose them: -p MODULE, --function MODULE:NAME");
+    }
+    return OP_NOTHING_MEASURED;
+}
+
+op_status op_session_trace(const op_flags *flags, op_session *session, op_error *error)
+{
+    *session = (op_session){.launched = false, .wait_status = -1};
+    traced_run run = {.flags = flags, .session = session};
+    op_arena_init(&run.launch.arena);
+    op_status status = choose_format(&run, error);
+    status = status == OP_OK ? op_launch_make(flags, &run.launch, error) : status;
+    status = status == OP_OK ? check_output(&run, error) : status;
+    status = status == OP_OK ? op_tracing_start(&run.tracing, flags, error) : status;
+    if (status != OP_OK) {
+        goto done;
+    }
+    op_signals_start(true);
+    status = op_profile_new(&session->profile);
+    status = status == OP_OK ? op_describe_run(session->profile, &run.launch, 0, error)
+                             : op_error_set(error, status, "%s", op_status_text(status));
+    if (status != OP_OK) {
+        goto done;
+    }
+    int64_t begin_ns = op_clock_monotonic_ns();
+    session->profile->run.started_unix_ns = op_clock_unix_ns();
+    op_collector_set_run_start(run.tracing.collector, begin_ns);
+    op_launch_clean_environment();
+    status = op_child_start(run.launch.argv, &session->pid, error);
+    if (status != OP_OK) {
+        goto done;
+    }
+    session->launched = true;
+    op_signals_set_child(session->pid);
+    if (flags->counts) {
+        sample(&run);
+    }
+    if (session->wait_status == -1) {
+        op_tracing_wait(&run.tracing, session->profile, session->pid, &session->wait_status);
+    }
+    session->profile->run.duration_ns = op_clock_monotonic_ns() - begin_ns;
+    session->profile->run.complete = true;
+    status = op_tracing_finish(&run.tracing, session->profile, error);
+    bool any = flags->verb == OP_VERB_LINES ? session->profile->lines.count > 0
+                                            : op_tracing_has_calls(session->profile);
+    if (status == OP_OK && !any) {
+        status = nothing_was_traced(session, flags, error);
+    }
+    if (status == OP_OK && run.format != NULL) {
+        status = write_output(&run, error);
+    }
+done:
+    op_tracing_fini(&run.tracing);
+    op_launch_fini(&run.launch);
+    return status;
+}
