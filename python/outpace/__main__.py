@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""``python -m outpace``: becomes the native executable, which then knows this Python as the one to run scripts with."""
+"""``python -m outpace``: becomes the native executable, which then knows this Python as the one to run scripts with,
+and this package."""
 
 import os
 import sys
@@ -15,6 +16,7 @@ def main() -> int:
         print("hint: install Outpace with 'pip install outpace', or build it with 'make'", file=sys.stderr)
         return 2
     environment = dict(os.environ)
+    environment["OUTPACE_PACKAGE"] = os.path.dirname(os.path.abspath(__file__))
     if sys.executable:
         environment["OUTPACE_PYTHON"] = sys.executable
     try:

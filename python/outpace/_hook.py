@@ -91,6 +91,8 @@ def place_of(spec: "ModuleSpec | None") -> "str | None":
 
 def find(module: str) -> "str | None":
     """Where a module lies. No module is imported, its packages neither."""
+    if module == "__main__":
+        return find_main()
     path: Sequence[str] | None = search_path()
     spec = None
     name = ""
@@ -101,6 +103,28 @@ def find(module: str) -> "str | None":
             return None
         path = spec.submodule_search_locations
     return place_of(spec)
+
+
+def find_main() -> "str | None":
+    """Where the code of __main__ lies: of a script under the name that Python gives it, of -m the module."""
+    script = sys.argv[0] if getattr(sys, "argv", None) else ""
+    if script == "-m":
+        words = getattr(sys, "orig_argv", [])
+        for index, word in enumerate(words[:-1]):
+            if word.startswith("-") and not word.startswith("--") and word.endswith("m"):
+                return find(words[index + 1])
+    return os.path.abspath(script) if script not in ("", "-", "-c", "-m") else None
+
+
+def find_owner(name: str) -> "tuple[str | None, str]":
+    """The place of the module, and what is left of `name`: -p takes the dotted name of a function or class, too."""
+    place, rest = find(name), ""
+    while place is None and "." in name:
+        name, _, last = name.rpartition(".")
+        place, rest = find(name), f"{last}.{rest}" if rest else last
+    if place is not None and place.endswith("/") and rest:
+        place += "__init__.py"
+    return place, rest
 
 
 class Late:
@@ -133,14 +157,17 @@ def choose(profiler: "LineProfiler", asked: str) -> None:
     told: list[str] = []
     for line in asked.split("\n"):
         kind, _, text = line.partition(" ")
-        module, start = (text.partition(":")[0], text.partition(":")[2]) if kind == "function" else (text, "")
+        module, start = text, ""
         place: str | None = None
         if kind == "file":
             place, _, start = text.partition("\t")
-        elif kind in ("module", "function"):
+        elif kind == "function":
+            module, _, start = text.partition(":")
             place = find(module)
-            if place is None:
-                late.setdefault(module, []).append(start)
+        elif kind == "module":
+            place, start = find_owner(module)
+        if place is None:
+            late.setdefault(module, []).append(start)
         if place:
             items.append((place, start))
             line = f"file {place}\t{start}"
