@@ -14,8 +14,10 @@
 #include "cli/format.h"
 #include "cli/launch.h"
 #include "cli/output.h"
+#include "cli/say.h"
 #include "cli/signals.h"
 #include "cli/status_line.h"
+#include "cli/tracing.h"
 #include "process/child.h"
 #include "process/process.h"
 
@@ -26,6 +28,8 @@ typedef struct {
     op_session *session;
     const op_export_format *format;
     op_launch launch;
+    op_tracing tracing;   // of --trace
+    op_status_line line;
     op_store *store;             // open, or NULL
     char store_path[PATH_MAX];   // the profile file that is written while recording
     char aside_path[PATH_MAX];   // where the file that stood there waits; "" where none did
@@ -208,10 +212,34 @@ static op_status start_program(recording *work, op_error *error)
     return status;
 }
 
+static void progress(void *context, const op_record_stats *stats)
+{
+    recording *work = context;
+    if (work->line.shown) {
+        op_status_line_progress(&work->line, stats);
+    }
+    if (work->flags->trace) {
+        op_tracing_poll(&work->tracing, work->session->profile);
+    }
+}
+
+// The exact calls, too, where they were asked for: the tracer is in the program until its end.
+static void finish_trace(recording *work)
+{
+    op_session *session = work->session;
+    op_error error = {.status = OP_OK};
+    if (session->wait_status == -1) {
+        op_tracing_wait(&work->tracing, session->profile, session->pid, &session->wait_status);
+    }
+    if (op_tracing_finish(&work->tracing, session->profile, &error) != OP_OK) {
+        op_say_error(&error);   // what was sampled is there all the same
+    }
+}
+
 static op_status finish_output(recording *work, op_error *error)
 {
     op_session *session = work->session;
-    if (session->stats.samples == 0) {
+    if (!op_session_has_any(session)) {
         discard_store(work);
         op_error_set(error, OP_NOTHING_MEASURED,
                      session->launched ? "nothing was measured: the program ran no Python, or too short"
@@ -254,6 +282,13 @@ op_status op_session_record(const op_flags *flags, op_session *session, op_error
         session->launched = false;
         goto done;
     }
+    if (flags->trace) {
+        status = op_tracing_start(&work.tracing, flags, error);
+        if (status != OP_OK) {
+            session->launched = false;
+            goto done;
+        }
+    }
     op_signals_start(launches);
     status = op_profile_new(&session->profile);
     status = status == OP_OK
@@ -276,8 +311,7 @@ op_status op_session_record(const op_flags *flags, op_session *session, op_error
             goto done;
         }
     }
-    op_status_line line;
-    op_status_line_init(&line, launches && isatty(STDOUT_FILENO));
+    op_status_line_init(&work.line, launches && isatty(STDOUT_FILENO));
     op_record_options options = {
         .rate_hz = flags->rate_hz,
         .duration_ns = flags->duration_ns,
@@ -286,26 +320,35 @@ op_status op_session_record(const op_flags *flags, op_session *session, op_error
         .no_children = flags->no_children,
         .is_child = launches,
         .stop = op_signals_stop(),
-        .progress = line.shown ? op_status_line_progress : NULL,
-        .context = &line,
+        .progress = work.line.shown || flags->trace ? progress : NULL,
+        .context = &work,
     };
     status = op_record(session->pid, &options, session->profile, work.store, &session->stats, &session->wait_status,
                        error);
-    op_status_line_end(&line);
+    op_status_line_end(&work.line);
     if (session->wait_status != -1) {
         op_signals_forget_child();
     }
     if (status == OP_PROCESS_GONE && (launches || session->stats.samples > 0)) {
         status = OP_OK;   // that is how recordings end
     }
-    if (status == OP_OK || session->stats.samples > 0) {
+    if (flags->trace) {
+        finish_trace(&work);
+    }
+    if (status == OP_OK || op_session_has_any(session)) {
         op_status finished = finish_output(&work, status == OP_OK ? error : NULL);
         status = status == OP_OK ? finished : status;
     }
 done:
     discard_store(&work);
+    op_tracing_fini(&work.tracing);
     op_launch_fini(&work.launch);
     return status;
+}
+
+bool op_session_has_any(const op_session *session)
+{
+    return session->stats.samples > 0 || (session->profile != NULL && op_tracing_has_calls(session->profile));
 }
 
 void op_session_wait(op_session *session)

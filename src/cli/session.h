@@ -31,6 +31,7 @@ op_status op_session_trace(const op_flags *flags, op_session *session, op_error 
 // Waits for a launched program to end; signals still reach it.
 void op_session_wait(op_session *session);
 void op_session_fini(op_session *session);
+bool op_session_has_any(const op_session *session);   // samples, or calls of the program
 // The exit code: does not return where the launched program failed or nothing else did (then we end as it ended).
 int op_session_exit_code(const op_session *session, op_status status, int own_code);
 

@@ -167,7 +167,7 @@ op_status op_session_trace(const op_flags *flags, op_session *session, op_error 
     }
     int64_t begin_ns = op_clock_monotonic_ns();
     session->profile->run.started_unix_ns = op_clock_unix_ns();
-    op_collector_set_start(run.tracing.collector, begin_ns);
+    op_collector_set_start(run.tracing.collector, begin_ns, session->profile->run.started_unix_ns);
     op_launch_clean_environment();
     status = op_child_start(run.launch.argv, &session->pid, error);
     if (status != OP_OK) {

@@ -6,6 +6,7 @@
 #include <strings.h>
 #include "cli/format.h"
 #include "cli/say.h"
+#include "export/calls_table.h"
 
 // Whether the locale that the terminal was set up for is UTF-8, by the names that setlocale would look at.
 static bool is_utf8(void)
@@ -39,6 +40,13 @@ int op_table_view_print_json(const op_profile *profile, const op_flags *flags)
     return code;
 }
 
+static void add_gap(op_buffer *out)
+{
+    if (out->size > 0) {
+        op_buffer_add_byte(out, '\n');
+    }
+}
+
 op_status op_table_view_add(const op_profile *profile, const op_flags *flags, int fd, op_buffer *out,
                             op_error *error)
 {
@@ -48,7 +56,16 @@ op_status op_table_view_add(const op_profile *profile, const op_flags *flags, in
         .thread_name = flags->thread,
     };
     op_table_view_fit(&options, fd);
-    op_status status = op_table_add_report(profile, &options, out, error);
+    bool exact = profile->calls.count > 0 || profile->lines.count > 0;
+    op_status status = OP_OK;
+    if (op_profile_total_samples(profile) > 0 || !exact) {
+        status = op_table_add_report(profile, &options, out, error);
+    }
+    if (status == OP_OK && profile->calls.count > 0) {
+        op_calls_table_options calls = {.table = options};
+        add_gap(out);
+        status = op_calls_table_add(profile, &calls, out, error);
+    }
     if (status == OP_OK && out->failed) {
         status = op_error_set(error, OP_NO_MEMORY, "out of memory");
     }

@@ -57,7 +57,7 @@ int op_verb_run(const op_flags *flags)
     status = op_session_record(flags, &session, &error);
     int code = status == OP_OK ? 0 : op_say_error(&error);
     op_session_wait(&session);   // before the table, lest the program prints into it
-    if (session.stats.samples > 0) {
+    if (op_session_has_any(&session)) {
         op_error table_error = {.status = OP_OK};
         op_status written = write_results(&session, flags, &table_error);
         if (written != OP_OK) {
