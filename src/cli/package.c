@@ -91,6 +91,7 @@ op_status op_package_find(op_package *package, op_error *error)
     char *slash = strrchr(folder, '/');
     if (slash != NULL) {
         *slash = '\0';
+        add_below(package, folder, "ext");   // of a build: for its own Python, and what `make agents` made for all
         add_below(package, folder, "agents");
     }
     if (is_told) {
