@@ -146,6 +146,7 @@ struct op_tracer {
     uint32_t modes;   // OP_SEGMENT_*
     bool subcalls;    // false: callers are not told apart
     bool enabled;
+    bool waits;             // for the program to begin: nothing is counted before
     bool in_timer;          // its timer runs: what that calls is not traced
     bool forked;            // in a child, with the parent's segment
     int slot;               // of op_current while enabled
@@ -172,6 +173,11 @@ extern __thread op_current_thread op_current[OP_SLOTS] __attribute__((tls_model(
 op_thread *op_thread_find(op_tracer *tracer);
 // Asks threading for the name of the running thread, where it is not known yet. Runs no code of the program.
 void op_thread_name(op_thread *thread);
+
+// For a tracer that waits. prepare: once, before. began: whether what runs now is the program's own; no error of
+// Python's may be set.
+void op_program_prepare(void);
+bool op_program_began(void);
 
 static inline op_thread *op_thread_current(op_tracer *tracer, int slot, uint64_t generation)
 {

@@ -348,6 +348,11 @@ op_thread *op_thread_find(op_tracer *tracer)
         return NULL;
     }
     op_saved_error saved = op_error_save();
+    if (tracer->waits && !op_program_began()) {
+        op_error_restore(saved);
+        return NULL;   // and asked again at the next event
+    }
+    tracer->waits = false;
     op_tracer_lock(tracer);
     if (tracer->forked) {
         tracer->forked = false;
