@@ -136,8 +136,7 @@ static op_status set_value(const op_flag *flag, const char *text, op_flags *flag
         memcpy(place, &pid, sizeof pid);
         return OP_OK;
     }
-    case OP_FLAG_LIST:
-        return add_to_list(flag, text, (op_flag_list *)(void *)place, error);
+    case OP_FLAG_LIST: return add_to_list(flag, text, (op_flag_list *)(void *)place, error);
     case OP_FLAG_UNIT:
         if (!read_decimal(text, &number) || !(number >= min_unit) || number > max_unit) {
             return bad_value(flag, text, "a number of seconds from 1e-9 to 3600", "for example -u 1e-3", error);
@@ -252,7 +251,8 @@ static op_status unknown_verb(const char *name, op_error *error)
     } else if (strchr(name, '/') != NULL || (length > 3 && strcmp(name + length - 3, ".py") == 0)) {
         op_error_hint(error, "to run a program: outpace run %.200s", name);
     } else {
-        op_error_hint(error, "%s", "the verbs are record, report, dump, run, trace and lines; see 'outpace --help'");
+        op_error_hint(error, "%s",
+                      "the verbs are record, report, dump, run, trace and lines; see 'outpace --help'");
     }
     return OP_USAGE;
 }

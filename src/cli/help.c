@@ -11,6 +11,8 @@ typedef struct {
 
 static const example examples[] = {
     {"where does a script spend its time?", "outpace run app.py"},
+    {"every call, counted exactly", "outpace trace app.py"},
+    {"lines of functions with @profile", "outpace lines -v app.py"},
     {"a flame graph", "outpace record -o profile.svg -- python app.py"},
     {"a running service, ten seconds", "outpace record -o out.speedscope.json --pid 1234 -d 10"},
     {"what is it doing now?", "outpace dump -p 1234"},
@@ -23,12 +25,13 @@ static const struct {
     {"program's own", "where Outpace ran a program; its death by a signal is repeated"},
     {"0", "done"},
     {"2", "wrong usage, or an output that could not be written"},
-    {"3", "nothing was measured"},
+    {"3", "nothing was measured, or the program could not be traced"},
 };
 
 static const struct {
     const char *name, *text;
 } variables[] = {
+    {"OUTPACE_PACKAGE", "the folder of the Python package, where it is not beside the executable"},
     {"VIRTUAL_ENV", "its bin/python runs SCRIPT.py and -m MODULE"},
     {"NO_COLOR", "where it is set and not empty, nothing is coloured"},
 };
@@ -193,9 +196,11 @@ void op_flags_man(op_buffer *out)
         }
     }
     op_buffer_add_text(out, ".SH DESCRIPTION\n");
-    add_roff_line(out,
-                  "Outpace samples CPython 3.8 to 3.15 on 64-bit Linux from outside: it reads the memory of the "
-                  "process and never stops it nor writes into it.");
+    add_roff_line(
+        out,
+        "Outpace samples CPython 3.8 to 3.15 on 64-bit Linux from outside: it reads the memory of the "
+        "process and never stops it nor writes into it. 'outpace trace' and 'outpace lines' work from within, for "
+        "CPython 3.10 to 3.15: programs that they start load a tracer.");
     for (op_verb verb = OP_VERB_NONE + 1; verb < OP_VERB_COUNT; verb++) {
         const op_verb_entry *entry = &op_verb_table[verb];
         if (entry->summary == NULL) {

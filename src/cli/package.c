@@ -101,9 +101,11 @@ op_status op_package_find(op_package *package, op_error *error)
         try_pattern(package, folder, patterns[i]);
     }
     if (package->start[0] == '\0') {
-        op_error_set(error, OP_NO_FILE, "the Python package that belongs to '%.300s/outpace' was not found", folder);
-        op_error_hint(error, "install both with 'pip install outpace', start it as 'python -m outpace', or give the "
-                             "package's folder in OUTPACE_PACKAGE");
+        op_error_set(error, OP_NO_FILE, "the Python package that belongs to '%.300s/outpace' was not found",
+                     folder);
+        op_error_hint(error,
+                      "install both with 'pip install outpace', start it as 'python -m outpace', or give the "
+                      "package's folder in OUTPACE_PACKAGE");
         return OP_NO_FILE;
     }
     if (op_buffer_text(&package->agents) == NULL) {

@@ -69,7 +69,8 @@ static void take(op_reasons *reasons, int folder, const char *name)
         if (no_agent) {
             snprintf(line, sizeof line, "no tracer is built for %.*s (%.*s)", (int)first, text,
                      (int)strcspn(second, "\n"), second);
-            keep(reasons, line, "sample it instead: outpace run, or outpace record; or install Outpace for that Python");
+            keep(reasons, line,
+                 "sample it instead: outpace run, or outpace record; or install Outpace for that Python");
         } else {
             text[first] = '\0';
             keep(reasons, text, "run it without what stands in the way, or sample it instead: outpace run");

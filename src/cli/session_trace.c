@@ -74,8 +74,7 @@ static op_status check_output(traced_run *run, op_error *error)
         return OP_OK;
     }
     const char *name = flags->output != NULL ? flags->output : default_name(flags);
-    int length = snprintf(session->path, sizeof session->path, "%s%s", name,
-                          flags->output != NULL ? "" : ".lprof");
+    int length = snprintf(session->path, sizeof session->path, "%s%s", name, flags->output != NULL ? "" : ".lprof");
     if (length < 0 || (size_t)length >= sizeof session->path) {
         op_error_set(error, OP_NO_OUTPUT, "the name of the output is too long");
         return op_error_hint(error, "give a shorter one with -o");
@@ -135,7 +134,8 @@ static op_status nothing_was_traced(const op_session *session, const op_flags *f
     bool lines = flags->verb == OP_VERB_LINES;
     op_error_set(error, OP_NOTHING_MEASURED, "nothing was traced");
     if (session->profile->processes.count == 0) {
-        op_error_hint(error, "the program ran no Python, or one that was told to ignore its environment (-I, -E, -S)");
+        op_error_hint(error,
+                      "the program ran no Python, or one that was told to ignore its environment (-I, -E, -S)");
     } else if (!lines) {
         op_error_hint(error, "it ended before it called anything");
     } else if (flags->modules.count + flags->functions.count > 0) {

@@ -7,6 +7,7 @@
 #include "cli/format.h"
 #include "cli/say.h"
 #include "export/calls_table.h"
+#include "export/lines_table.h"
 
 // Whether the locale that the terminal was set up for is UTF-8, by the names that setlocale would look at.
 static bool is_utf8(void)
@@ -65,6 +66,11 @@ op_status op_table_view_add(const op_profile *profile, const op_flags *flags, in
         op_calls_table_options calls = {.table = options};
         add_gap(out);
         status = op_calls_table_add(profile, &calls, out, error);
+    }
+    if (status == OP_OK && profile->lines.count > 0) {
+        op_lines_table_options lines = {.thread_name = flags->thread, .unicode = options.unicode};
+        add_gap(out);
+        status = op_lines_table_add(profile, &lines, out, error);
     }
     if (status == OP_OK && out->failed) {
         status = op_error_set(error, OP_NO_MEMORY, "out of memory");

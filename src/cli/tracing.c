@@ -231,8 +231,8 @@ static void say_losses(const op_profile *profile, const op_collector_stats *stat
         }
     }
     if (stats->torn + stats->refused > 0) {
-        op_say_note("processes whose trace is damaged: %llu (%s)", (unsigned long long)(stats->torn + stats->refused),
-                    stats->why.message);
+        op_say_note("processes whose trace is damaged: %llu (%s)",
+                    (unsigned long long)(stats->torn + stats->refused), stats->why.message);
     }
 }
 

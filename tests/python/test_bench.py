@@ -25,7 +25,7 @@ def test_every_variant_is_known_to_the_driver(root: Path) -> None:
     known = ask(root, "from driver import VARIANTS; print(json.dumps(list(VARIANTS)))")
     assert isinstance(keys, list) and isinstance(floors, list) and isinstance(known, list)
     assert len(set(keys)) == len(keys)
-    assert set(keys) - {"outpace-command"} | {"bare"} == set(known)     # the command runs the bare program
+    assert set(keys) - {"outpace-command"} | {"bare"} == set(known)  # the command runs the bare program
     assert set(floors) <= set(keys)
 
 

@@ -200,7 +200,7 @@ TAP_TEST(wrong_wholes)
     TAP_OK(refuses("run", "nothing to run", "outpace run app.py"));
     TAP_OK(refuses("report", "no profile file", "report profile.outpace"));
     TAP_OK(refuses("report a b", "more than one", "report profile.outpace"));
-    TAP_OK(refuses("''", "unknown verb ''", "record, report, dump and run"));
+    TAP_OK(refuses("''", "unknown verb ''", "record, report, dump, run, trace and lines"));
     TAP_OK(refuses("", "no verb was given", "outpace run app.py"));
 }
 
