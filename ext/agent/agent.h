@@ -136,6 +136,11 @@ typedef struct op_thread {
     struct op_thread *next;
 } op_thread;
 
+typedef struct {
+    uintptr_t key;
+    uint32_t caller, callee;
+} op_forked_frame;
+
 // --- tracer -------------------------------------------------------------------------------------------------------
 
 struct op_tracer {
@@ -146,9 +151,13 @@ struct op_tracer {
     uint32_t modes;   // OP_SEGMENT_*
     bool subcalls;    // false: callers are not told apart
     bool enabled;
-    bool waits;             // for the program to begin: nothing is counted before
-    bool in_timer;          // its timer runs: what that calls is not traced
-    bool forked;            // in a child, with the parent's segment
+    bool waits;      // for the program to begin: nothing is counted before
+    bool in_timer;   // its timer runs: what that calls is not traced
+    bool forked;     // in a child, with the parent's segment
+    // During a fork and in the child until `forked` is seen to: what was open in the thread that forked. A copy, as
+    // the stack itself lies in the segment, where the parent goes on.
+    op_forked_frame *forked_frames;   // owned, the oldest first
+    size_t forked_depth;
     int slot;               // of op_current while enabled
     uint64_t generation;    // of the slot while enabled
     PyObject *timer;        // owned; NULL: ticks

@@ -4,7 +4,7 @@
 // program's, and cProfile does not show it.
 #include <limits.h>
 #include <string.h>
-#include "agent.h"
+#include "agent/agent.h"
 
 static char library[PATH_MAX];   // the folder of the standard library; "" where it is not known
 

@@ -45,13 +45,40 @@ static void thread_ended(void *unused)
     memset(op_current, 0, sizeof op_current);
 }
 
+static void forget_forked(op_tracer *tracer)
+{
+    PyMem_RawFree(tracer->forked_frames);
+    tracer->forked_frames = NULL;
+    tracer->forked_depth = 0;
+}
+
 static void before_fork(void)
 {
     pthread_mutex_lock(&registry);
+    for (int slot = 0; slot < OP_SLOTS; slot++) {
+        op_thread *thread = op_current[slot].generation != 0 ? op_current[slot].thread : NULL;
+        if (thread == NULL || thread->tracer->folder == NULL) {
+            continue;
+        }
+        op_tracer *tracer = thread->tracer;
+        size_t depth = (size_t)(thread->top - thread->root);
+        forget_forked(tracer);
+        tracer->forked_frames = PyMem_RawCalloc(depth + 1, sizeof *tracer->forked_frames);
+        for (size_t i = 0; tracer->forked_frames != NULL && i < depth; i++) {
+            const op_segment_edge *edge = (const op_segment_edge *)thread->root[i + 1].edge;
+            tracer->forked_frames[i] = (op_forked_frame){thread->root[i + 1].key, edge->caller, edge->callee};
+            tracer->forked_depth = i + 1;
+        }
+    }
 }
 
 static void after_fork_in_parent(void)
 {
+    for (op_tracer *tracer = tracers; tracer != NULL; tracer = tracer->next) {
+        if (!tracer->forked) {
+            forget_forked(tracer);
+        }
+    }
     pthread_mutex_unlock(&registry);
 }
 
@@ -282,27 +309,7 @@ static op_thread *take_over(op_tracer *tracer)
 // In a child: a segment of its own, in which what is open goes on, with the time that passes here.
 static bool begin_child(op_tracer *tracer)
 {
-    op_thread *forked = NULL;
-    int slot = tracer->slot;
-    if (slot >= 0 && op_current[slot].thread != NULL && op_current[slot].thread->tracer == tracer) {
-        forked = op_current[slot].thread;
-    }
     op_segment_header *parent = tracer->segment.header;
-    size_t depth = forked != NULL ? (size_t)(forked->top - forked->root) : 0;
-    op_segment_frame *frames = PyMem_RawCalloc(depth + 1, sizeof *frames);
-    uint32_t *callers = PyMem_RawCalloc((depth + 1) * 2, sizeof *callers);
-    if (frames == NULL || callers == NULL) {
-        parent->lost_processes++;
-        PyMem_RawFree(frames);
-        PyMem_RawFree(callers);
-        return false;
-    }
-    for (size_t i = 1; i <= depth; i++) {
-        const op_segment_edge *edge = (const op_segment_edge *)forked->root[i].edge;
-        frames[i] = forked->root[i];
-        callers[2 * i] = edge->caller;
-        callers[2 * i + 1] = edge->callee;
-    }
     op_segment_writer old = tracer->segment;
     op_thread *threads = tracer->threads;
     tracer->threads = NULL;
@@ -324,21 +331,22 @@ static bool begin_child(op_tracer *tracer)
         threads = next;
     }
     op_thread *thread = tracer->segment.base != NULL ? make_thread(tracer) : NULL;
-    for (size_t i = 1; thread != NULL && i <= depth; i++) {
-        uintptr_t key = tracer->functions.items[callers[2 * i + 1]].key;
-        PyObject *object = tracer->functions.items[callers[2 * i + 1]].object;
-        op_segment_edge *edge = op_edge_make(thread, callers[2 * i], key, object, !PyCode_Check(object));
-        if (edge == NULL || (thread->top + 1 == thread->limit && !make_shadow(thread, 2 * (depth + 1)))) {
+    for (size_t i = 0; thread != NULL && i < tracer->forked_depth; i++) {
+        const op_forked_frame *frame = &tracer->forked_frames[i];
+        uintptr_t key = tracer->functions.items[frame->callee].key;
+        PyObject *object = tracer->functions.items[frame->callee].object;
+        op_segment_edge *edge = op_edge_make(thread, frame->caller, key, object, !PyCode_Check(object));
+        if (edge == NULL ||
+            (thread->top + 1 == thread->limit && !make_shadow(thread, 2 * (tracer->forked_depth + 1)))) {
             break;
         }
         thread->top++;
-        *thread->top = (op_segment_frame){.key = frames[i].key | 1, .edge = (uintptr_t)edge, .start = op_ticks()};
+        *thread->top = (op_segment_frame){.key = frame->key | 1, .edge = (uintptr_t)edge, .start = op_ticks()};
         edge->open++;
         thread->open[edge->callee]++;
         thread->record->depth++;
     }
-    PyMem_RawFree(frames);
-    PyMem_RawFree(callers);
+    forget_forked(tracer);
     return thread != NULL;
 }
 

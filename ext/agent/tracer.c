@@ -126,6 +126,7 @@ void op_tracer_fini(op_tracer *tracer)
     op_functions_fini(&tracer->functions);
     op_segment_writer_close(&tracer->segment);
     PyMem_RawFree(tracer->folder);
+    PyMem_RawFree(tracer->forked_frames);
     tracer->folder = NULL;
     Py_CLEAR(tracer->timer);
     pthread_mutex_destroy(&tracer->mutex);
