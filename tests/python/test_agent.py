@@ -110,11 +110,11 @@ def test_the_agent_compiles_for_free_threaded_builds(build: Path) -> None:
         assert done.returncode == 0, f"{target.interpreter.version}\n{done.stderr}"
 
 
-def test_the_types_of_the_agent_are_its_own(root: Path, agents: Path) -> None:
+def test_the_types_of_the_agent_are_its_own(root: Path, agents: Path, tmp_path: Path) -> None:
     environment = os.environ | {"PYTHONPATH": str(root / "python"), "OUTPACE_TRACE_AGENT": str(agents)}
     environment["MYPYPATH"] = environment["PYTHONPATH"]
     command = [sys.executable, "-m", "mypy.stubtest", "--concise", "outpace._agent"]
-    done = subprocess.run(command, env=environment, cwd="/", capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
