@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "cli/format.h"
@@ -84,9 +83,9 @@ static op_status choose(const op_flags *flags, const op_export_format **format, 
         op_error_hint(error, "give a file: -o FILE.outpace");
         return OP_USAGE;
     }
-    if (strcmp((*format)->name, "pstats") == 0 && isatty(STDOUT_FILENO)) {
-        op_error_set(error, OP_USAGE, "pstats is a binary format, not for a terminal");
-        op_error_hint(error, "give a file: -o FILE.pstats");
+    if ((*format)->is_binary && isatty(STDOUT_FILENO)) {
+        op_error_set(error, OP_USAGE, "%s is a binary format, not for a terminal", (*format)->name);
+        op_error_hint(error, "give a file: -o FILE.%s", (*format)->name);
         return OP_USAGE;
     }
     return OP_OK;

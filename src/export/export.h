@@ -19,6 +19,7 @@ typedef struct {
     const char *endings;        // ".speedscope.json", several parted by a space
     op_export_function write;   // NULL: the profile file itself
     const char *summary;        // for --help
+    bool is_binary;             // not for a terminal
 } op_export_format;
 
 // NULL: absent. The longest ending that fits wins.

@@ -4,13 +4,13 @@
 #include "export/export.h"
 
 static const op_export_format formats[] = {
-    {"outpace", ".outpace", NULL, "the profile itself, a SQLite database"},
-    {"svg", ".svg", op_export_svg, "flame graph for a browser: zoom, search"},
-    {"collapsed", ".collapsed .txt .folded", op_export_collapsed, "one stack a line and its samples"},
-    {"speedscope", ".speedscope.json", op_export_speedscope, "for speedscope"},
-    {"pstats", ".pstats .prof", op_export_pstats, "for Python's pstats, snakeviz, gprof2dot"},
-    {"lprof", ".lprof", op_export_lprof, "for line_profiler: python -m line_profiler"},
-    {"json", ".json", op_export_json, "summary by function and line for programs"},
+    {"outpace", ".outpace", NULL, "the profile itself, a SQLite database", true},
+    {"svg", ".svg", op_export_svg, "flame graph for a browser: zoom, search", false},
+    {"collapsed", ".collapsed .txt .folded", op_export_collapsed, "one stack a line and its samples", false},
+    {"speedscope", ".speedscope.json", op_export_speedscope, "for speedscope", false},
+    {"pstats", ".pstats .prof", op_export_pstats, "for Python's pstats, snakeviz, gprof2dot", true},
+    {"lprof", ".lprof", op_export_lprof, "for line_profiler: python -m line_profiler", true},
+    {"json", ".json", op_export_json, "summary by function and line for programs", false},
 };
 
 const op_export_format *op_export_at(size_t index)

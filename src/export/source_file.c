@@ -67,9 +67,26 @@ static bool find_lines(op_source_file *file)
     return true;
 }
 
-bool op_source_file_init(op_source_file *file, op_string path)
+static bool settle(op_source_file *file)
 {
     static const char mark[] = "\xEF\xBB\xBF";
+    if (file->text.size >= 3 && memcmp(file->text.data, mark, 3) == 0) {
+        memmove(file->text.data, file->text.data + 3, file->text.size - 3);
+        file->text.size -= 3;
+    }
+    return !file->text.failed && find_lines(file);
+}
+
+bool op_source_file_init_text(op_source_file *file, const char *text, size_t bytes)
+{
+    *file = (op_source_file){.exists = true};
+    op_buffer_init(&file->text);
+    op_buffer_add(&file->text, text, bytes);
+    return settle(file);
+}
+
+bool op_source_file_init(op_source_file *file, op_string path)
+{
     char name[PATH_MAX];
     *file = (op_source_file){0};
     op_buffer_init(&file->text);
@@ -80,11 +97,7 @@ bool op_source_file_init(op_source_file *file, op_string path)
     }
     read_all(&file->text, fd);
     (void)close(fd);
-    if (file->text.size >= 3 && memcmp(file->text.data, mark, 3) == 0) {
-        memmove(file->text.data, file->text.data + 3, file->text.size - 3);
-        file->text.size -= 3;
-    }
-    return !file->text.failed && find_lines(file);
+    return settle(file);
 }
 
 void op_source_file_fini(op_source_file *file)

@@ -19,6 +19,8 @@ typedef struct {
 // Reads a regular file; anything else, and a file that is too large or cannot be read, has no lines. False: out of
 // memory. fini is fine after a failure, too.
 bool op_source_file_init(op_source_file *file, op_string path);
+// The same of a text that is in memory.
+bool op_source_file_init_text(op_source_file *file, const char *text, size_t bytes);
 void op_source_file_fini(op_source_file *file);
 // Line `line`, from 1, without its end; {"", 0} where there is none.
 op_string op_source_file_line(const op_source_file *file, uint32_t line);
