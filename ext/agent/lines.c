@@ -57,6 +57,18 @@ static bool read_lines(op_line_table *table, PyCodeObject *code)
     return PyErr_Occurred() == NULL;
 }
 
+uint32_t op_line_of(PyCodeObject *code, uint32_t offset)
+{
+    PyObject *ranges = PyObject_CallMethod((PyObject *)code, "co_lines", NULL);
+    uint32_t start = 0, end = 0, line = 0, found = 0;
+    while (ranges != NULL && found == 0 && next_range(ranges, &start, &end, &line)) {
+        found = start <= offset && offset < end ? line : 0;
+    }
+    Py_XDECREF(ranges);
+    PyErr_Clear();
+    return found;
+}
+
 static void free_table(op_line_table *table)
 {
     if (table != NULL) {

@@ -27,6 +27,9 @@ typedef struct {
 } op_line_profiler;
 
 bool op_line_profiler_chooses(const op_line_profiler *self, PyCodeObject *code);
+// The line of the instruction at `offset` (bytes), by co_lines(): PyCode_Addr2Line misleads once code is instrumented
+// (3.15.2). 0: none.
+uint32_t op_line_of(PyCodeObject *code, uint32_t offset);
 // Profiles `code` from now on; 0, or -1 with a Python exception.
 int op_line_profiler_add(op_line_profiler *self, PyObject *code);
 

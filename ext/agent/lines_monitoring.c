@@ -70,8 +70,6 @@ HANDLER(on_unwind)
     Py_RETURN_NONE;
 }
 
-// From 3.13 on, who disables PY_START for a function gets no LINE event at that instruction either, which is all
-// lines of a function on one line. So it is not disabled for what is profiled.
 HANDLER(on_start)
 {
     (void)count, (void)keywords;
@@ -99,9 +97,28 @@ static uint32_t global_events(const op_line_profiler *self)
     return 1u << OP_EVENT_PY_UNWIND | (self->choice_count > 0 ? 1u << OP_EVENT_PY_START : 0);
 }
 
+// From 3.13 on, a function whose body begins on the line of its RESUME (a lambda, a def on one line) has no LINE event
+// there unless PY_START is on for it too: found by trial on 3.13.0, 3.14.10 and 3.15.2.
+static bool begins_on_one_line(PyCodeObject *code)
+{
+#if PY_VERSION_HEX >= 0x030D0000
+    uint32_t resume = (uint32_t)code->_co_firsttraceable * 2;   // in bytes; a code unit has two
+    return op_line_of(code, resume) != 0 && op_line_of(code, resume) == op_line_of(code, resume + 2);
+#else
+    (void)code;
+    return false;
+#endif
+}
+
+static int watch(op_line_profiler *self, PyObject *code, bool on)
+{
+    uint32_t set = LOCAL_EVENTS | (begins_on_one_line((PyCodeObject *)code) ? 1u << OP_EVENT_PY_START : 0);
+    return op_monitoring_set_local(&self->tracer, code, on ? set : 0);
+}
+
 int op_lines_watch(op_line_profiler *self, PyObject *code)
 {
-    return op_monitoring_set_local(&self->tracer, code, LOCAL_EVENTS);
+    return watch(self, code, true);
 }
 
 int op_lines_watch_first_calls(op_line_profiler *self)
@@ -109,11 +126,11 @@ int op_lines_watch_first_calls(op_line_profiler *self)
     return op_monitoring_set_global(&self->tracer, global_events(self));
 }
 
-static int set_all(op_line_profiler *self, uint32_t set)
+static int watch_all(op_line_profiler *self, bool on)
 {
     const op_functions *functions = &self->tracer.functions;
     for (size_t id = 1; id < functions->count; id++) {
-        if (op_monitoring_set_local(&self->tracer, functions->items[id].object, set) != 0) {
+        if (watch(self, functions->items[id].object, on) != 0) {
             return -1;
         }
     }
@@ -126,7 +143,7 @@ int op_lines_enable(op_line_profiler *self)
                             global_events(self)) != 0) {
         return -1;
     }
-    if (set_all(self, LOCAL_EVENTS) != 0) {
+    if (watch_all(self, true) != 0) {
         op_lines_disable(self);
         return -1;
     }
@@ -139,7 +156,7 @@ void op_lines_disable(op_line_profiler *self)
         return;
     }
     op_saved_error saved = op_error_save();
-    set_all(self, 0);
+    watch_all(self, false);
     PyErr_Clear();
     op_error_restore(saved);
     op_monitoring_stop(&self->tracer);
