@@ -17,18 +17,36 @@ static op_status keep_thread(op_profile **profile, const char *name, op_error *e
     if (status != OP_OK) {
         return status;
     }
-    if (op_profile_total_samples(kept) == 0) {
-        op_error_set(error, OP_USAGE, "no samples of a thread '%.200s'", name);
+    if (op_export_content_of(kept) == 0) {
+        bool sampled = op_profile_total_samples(*profile) > 0;
+        op_error_set(error, OP_USAGE, "%s of a thread '%.200s'", sampled ? "no samples" : "nothing was counted",
+                     name);
         op_string first = op_profile_text(*profile,
                                           (*profile)->threads.count > 0 ? (*profile)->threads.items[0].name : 0);
-        op_error_hint(error, "names are exact, for example --thread '%.100s'; -t -f collapsed shows them all",
-                      first.text);
+        op_error_hint(error, "names are exact, for example --thread '%.100s'; %s shows them all", first.text,
+                      sampled ? "-t -f collapsed" : "--json");
         op_profile_free(kept);
         return OP_USAGE;
     }
     op_profile_free(*profile);
     *profile = kept;
     return OP_OK;
+}
+
+// A format that shows nothing of what the profile has would be an empty file. An empty profile is no mistake.
+static op_status check_content(const op_profile *profile, const op_export_format *format, op_error *error)
+{
+    unsigned has = op_export_content_of(profile);
+    if (format == NULL || has == 0 || (format->shows & has) != 0) {
+        return OP_OK;
+    }
+    op_error_set(error, OP_USAGE, "%s shows no %s, and this profile has nothing else", format->name,
+                 has == OP_CONTENT_LINES   ? "counted lines"
+                 : has == OP_CONTENT_CALLS ? "calls"
+                                           : "calls and lines");
+    op_error_hint(error, "give -f json or -f %s, or sample the program: outpace record",
+                  has == OP_CONTENT_LINES ? "lprof" : "pstats");
+    return OP_USAGE;
 }
 
 static bool is_same_file(const char *a, const char *b)
@@ -105,6 +123,9 @@ int op_verb_report(const op_flags *flags)
     }
     if (status == OP_OK && flags->thread != NULL) {
         status = keep_thread(&profile, flags->thread, &error);
+    }
+    if (status == OP_OK) {
+        status = check_content(profile, format, &error);
     }
     int code = 0;
     if (status == OP_OK && format != NULL && format->write == NULL) {

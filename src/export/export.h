@@ -12,6 +12,10 @@ typedef struct {
     bool no_lines;      // --nolineno: frames without lines
 } op_export_options;
 
+// What a profile has, and what a format can show of it: bits.
+typedef enum { OP_CONTENT_SAMPLES = 1, OP_CONTENT_CALLS = 2, OP_CONTENT_LINES = 4 } op_export_content;
+unsigned op_export_content_of(const op_profile *profile);
+
 typedef op_status (*op_export_function)(const op_profile *profile, const op_export_options *options, op_buffer *out,
                                         op_error *error);
 typedef struct {
@@ -20,6 +24,7 @@ typedef struct {
     op_export_function write;   // NULL: the profile file itself
     const char *summary;        // for --help
     bool is_binary;             // not for a terminal
+    unsigned shows;             // op_export_content
 } op_export_format;
 
 // NULL: absent. The longest ending that fits wins.

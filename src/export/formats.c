@@ -3,15 +3,26 @@
 #include <string.h>
 #include "export/export.h"
 
+enum { ANYTHING = OP_CONTENT_SAMPLES | OP_CONTENT_CALLS | OP_CONTENT_LINES };
+
 static const op_export_format formats[] = {
-    {"outpace", ".outpace", NULL, "the profile itself, a SQLite database", true},
-    {"svg", ".svg", op_export_svg, "flame graph for a browser: zoom, search", false},
-    {"collapsed", ".collapsed .txt .folded", op_export_collapsed, "one stack a line and its samples", false},
-    {"speedscope", ".speedscope.json", op_export_speedscope, "for speedscope", false},
-    {"pstats", ".pstats .prof", op_export_pstats, "for Python's pstats, snakeviz, gprof2dot", true},
-    {"lprof", ".lprof", op_export_lprof, "for line_profiler: python -m line_profiler", true},
-    {"json", ".json", op_export_json, "summary by function and line for programs", false},
+    {"outpace", ".outpace", NULL, "the profile itself, a SQLite database", true, ANYTHING},
+    {"svg", ".svg", op_export_svg, "flame graph for a browser: zoom, search", false, OP_CONTENT_SAMPLES},
+    {"collapsed", ".collapsed .txt .folded", op_export_collapsed, "one stack a line and its samples", false,
+     OP_CONTENT_SAMPLES},
+    {"speedscope", ".speedscope.json", op_export_speedscope, "for speedscope", false, OP_CONTENT_SAMPLES},
+    {"pstats", ".pstats .prof", op_export_pstats, "for Python's pstats, snakeviz, gprof2dot", true,
+     OP_CONTENT_SAMPLES | OP_CONTENT_CALLS},
+    {"lprof", ".lprof", op_export_lprof, "for line_profiler: python -m line_profiler", true,
+     OP_CONTENT_SAMPLES | OP_CONTENT_LINES},
+    {"json", ".json", op_export_json, "summary by function and line for programs", false, ANYTHING},
 };
+
+unsigned op_export_content_of(const op_profile *profile)
+{
+    return (op_profile_total_samples(profile) > 0 ? OP_CONTENT_SAMPLES : 0U) |
+           (profile->calls.count > 0 ? OP_CONTENT_CALLS : 0U) | (profile->lines.count > 0 ? OP_CONTENT_LINES : 0U);
+}
 
 const op_export_format *op_export_at(size_t index)
 {
