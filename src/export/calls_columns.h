@@ -16,8 +16,8 @@ typedef struct {
     const char *left_out[3];                        // what there was no room for; NULL: nothing more
 } op_calls_columns;
 
-// `most` holds the largest of each figure (calls: of starts), which are gathered with op_calls_columns_raise: what is
-// never more than 0 has no column. Where the terminal is too narrow shares go first, then what is rare.
+// `most` holds the largest of each figure (calls: of starts), which are gathered with op_calls_columns_raise: what
+// is never more than 0 has no column. Where the terminal is too narrow shares go first, then what is rare.
 void op_calls_columns_raise(op_call_figures *most, const op_call_figures *figures);
 void op_calls_columns_choose(op_calls_columns *columns, op_table *table, const op_call_figures *most);
 

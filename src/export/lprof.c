@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// line_profiler's .lprof: a pickle of its LineStats(timings, unit), where timings is
-// {(file, first line, function): [(line, hits, time), ...]} and the unit is a nanosecond. Its versions 4 and 5 read it
-// (protocol 2: CPython Lib/pickletools.py). Where no line was counted the hits are the samples that saw the line.
+// line_profiler's .lprof: a pickle of its LineStats(timings, unit), where timings is {(file, first line,
+// function): [(line, hits, time), ...]} and the unit is a nanosecond. Its versions 4 and 5 read it (protocol 2:
+// CPython Lib/pickletools.py). Where no line was counted the hits are the samples that saw the line.
 #include <string.h>
 #include "export/line_sums.h"
 

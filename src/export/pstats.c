@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Python's pstats: a dict {(file, line, function): (cc, nc, tt, ct, {caller: (nc, cc, tt, ct)})}, written as marshal
-// does, version 4 (CPython Python/marshal.c). Where the profile has exact calls, they are what cProfile's
-// create_stats makes of the same calls, except that functions of one key are summed and do not overwrite each other.
-// Else tt and ct are seconds from the samples' weights, and cc and nc, which a sampler cannot count, are the samples
-// in which the function (or the call from that caller) was seen.
+// Python's pstats: a dict {(file, line, function): (cc, nc, tt, ct, {caller: (nc, cc, tt, ct)})}, written as
+// marshal does, version 4 (CPython Python/marshal.c). Where the profile has exact calls, they are what cProfile's
+// create_stats makes of the same calls, except that functions of one key are summed and do not overwrite each
+// other. Else tt and ct are seconds from the samples' weights, and cc and nc, which a sampler cannot count, are
+// the samples in which the function (or the call from that caller) was seen.
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The table that `python -m cProfile` prints, letter for letter: what scripts and people know (CPython Lib/pstats.py).
+// The table that `python -m cProfile` prints, letter for letter: what scripts and people know (CPython
+// Lib/pstats.py).
 #ifndef OP_EXPORT_PSTATS_TABLE_H
 #define OP_EXPORT_PSTATS_TABLE_H
 

@@ -25,8 +25,8 @@ void op_source_file_fini(op_source_file *file);
 // Line `line`, from 1, without its end; {"", 0} where there is none.
 op_string op_source_file_line(const op_source_file *file, uint32_t line);
 
-// The descriptor of a regular file of at most max_bytes, or -1. The path comes from a profile: it may name a device or
-// a pipe, which must not be read, nor waited for.
+// The descriptor of a regular file of at most max_bytes, or -1. The path comes from a profile: it may name a
+// device or a pipe, which must not be read, nor waited for.
 int op_source_file_open(op_string path, int64_t max_bytes, int64_t *changed_unix_ns);
 
 #endif
