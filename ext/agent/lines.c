@@ -449,16 +449,19 @@ static PyObject *lines_of(op_line_profiler *self, uintptr_t code, double ns_per_
         }
         if (sums == NULL) {
             sums = PyMem_Calloc(table->line_count, sizeof *sums);
+            if (sums == NULL) {
+                return PyErr_NoMemory();
+            }
             count = table->line_count;
             first = table->first_line;
         }
-        for (uint32_t i = 0; sums != NULL && i < count; i++) {
+        for (uint32_t i = 0; i < count; i++) {
             sums[i].hits += table->lines[i].hits;
             sums[i].ticks += table->lines[i].ticks;
         }
     }
     PyObject *list = PyList_New(0);
-    for (uint32_t i = 0; i < count && list != NULL; i++) {
+    for (uint32_t i = 0; sums != NULL && i < count && list != NULL; i++) {
         if (sums[i].hits > 0) {
             PyObject *row = Py_BuildValue("(IKK)", first + i, (unsigned long long)sums[i].hits,
                                           (unsigned long long)((double)sums[i].ticks * ns_per_tick + 0.5));

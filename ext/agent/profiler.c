@@ -141,7 +141,7 @@ PyObject *op_tracer_stats(op_tracer *tracer, double seconds_per_tick, bool subca
     PyObject **entries = functions > 0 ? PyMem_RawCalloc(functions, sizeof *entries) : NULL;   // borrowed from list
     PyObject *list = PyList_New(0);
     failed = failed || list == NULL || (functions > 0 && (sums == NULL || entries == NULL));
-    for (size_t i = 0; i < count && !failed; i++) {
+    for (size_t i = 0; i < count && sums != NULL && !failed; i++) {
         add_edge(&sums[edges[i].callee], &edges[i]);
     }
     for (size_t id = 1; id < functions && !failed; id++) {

@@ -32,9 +32,7 @@ static void copy_text(char *to, size_t room, PyObject *text)
         PyErr_Clear();
         utf8 = "";
     }
-    size_t bytes = strlen(utf8);
-    bytes = bytes < room ? bytes : room - 1;
-    memcpy(to, utf8, bytes);
+    snprintf(to, room, "%s", utf8);   // cut where it is too long
 }
 
 static void describe_process(op_segment_header *header)
