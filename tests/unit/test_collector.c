@@ -161,9 +161,12 @@ TAP_TEST(no_folder_is_told)
     TAP_EQ_INT(rmdir(parent), 0);   // nothing was left in it
     // With descriptors used up none can be opened.
     TAP_REQUIRE(mkdir(parent, 0700) == 0);
-    struct rlimit limit = {.rlim_cur = 3, .rlim_max = 3};
+    struct rlimit old;
+    TAP_REQUIRE(getrlimit(RLIMIT_NOFILE, &old) == 0);
+    struct rlimit limit = {.rlim_cur = 3, .rlim_max = old.rlim_max};
     TAP_REQUIRE(setrlimit(RLIMIT_NOFILE, &limit) == 0);
     TAP_EQ_INT(op_collector_new(&collector, &error), OP_NO_OUTPUT);
+    TAP_REQUIRE(setrlimit(RLIMIT_NOFILE, &old) == 0);
     TAP_OK(collector == NULL && strstr(error.message, "cannot make a folder") && strstr(error.hint, "TMPDIR"));
     TAP_EQ_INT(rmdir(parent), 0);
 }
@@ -260,7 +263,7 @@ TAP_TEST(what_is_no_segment_of_ours_is_refused_and_said)
         put_segment(folder, names[i], no_pid, 5, 10, 7);
     char longest[200];
     memset(longest, '1', sizeof longest);
-    strcpy(longest + 90, "-1.segment");
+    snprintf(longest + 90, sizeof longest - 90, "-1.segment");
     put_segment(folder, longest, no_pid, 5, 10, 7);
 
     TAP_EQ_INT(op_collector_poll(collector, profile, NULL), OP_OK);
