@@ -108,6 +108,7 @@ typedef struct {
     uint32_t first_line, line_count;
     uint32_t *line_at;   // owned; by code unit (2 bytes): the index of its line
     uint32_t unit_count;
+    bool needs_start;       // op_line_code_needs_start
     const void *frame;      // of the innermost activation that has an open line; NULL: none
     uint32_t open;          // its line
     uint64_t stamp;         // since when
@@ -151,9 +152,10 @@ struct op_tracer {
     uint32_t modes;   // OP_SEGMENT_*
     bool subcalls;    // false: callers are not told apart
     bool enabled;
-    bool waits;      // for the program to begin: nothing is counted before
-    bool in_timer;   // its timer runs: what that calls is not traced
-    bool forked;     // in a child, with the parent's segment
+    bool disabled_events;   // of sys.monitoring, by the answer of a handler
+    bool waits;             // for the program to begin: nothing is counted before
+    bool in_timer;          // its timer runs: what that calls is not traced
+    bool forked;            // in a child, with the parent's segment
     // During a fork and in the child until `forked` is seen to: what was open in the thread that forked. A copy, as
     // the stack itself lies in the segment, where the parent goes on.
     op_forked_frame *forked_frames;   // owned, the oldest first

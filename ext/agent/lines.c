@@ -130,6 +130,7 @@ static op_line_table *make_table(op_thread *thread, PyCodeObject *code)
     chunk->count = table->line_count;
     op_segment_writer_publish(&tracer->segment);
     table->code = (uintptr_t)code;
+    table->needs_start = op_line_code_needs_start(code);
     table->lines = op_segment_chunk_records(chunk);
     return table;
 }

@@ -36,6 +36,7 @@ int op_line_profiler_add(op_line_profiler *self, PyObject *code);
 // By version: lines_monitoring.c, lines_hook.c.
 int op_lines_enable(op_line_profiler *self);
 void op_lines_disable(op_line_profiler *self);
+bool op_line_code_needs_start(PyCodeObject *code);            // LINE tells of its first line only beside PY_START
 int op_lines_watch(op_line_profiler *self, PyObject *code);   // events of that code, while enabled
 int op_lines_watch_first_calls(op_line_profiler *self);       // so that choices are seen, while enabled
 

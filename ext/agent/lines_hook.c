@@ -89,6 +89,12 @@ static int on_call(PyObject *object, PyFrameObject *frame, int what, PyObject *a
     return 0;
 }
 
+bool op_line_code_needs_start(PyCodeObject *code)
+{
+    (void)code;
+    return false;
+}
+
 int op_lines_watch(op_line_profiler *self, PyObject *code)
 {
     (void)self, (void)code;

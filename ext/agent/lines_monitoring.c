@@ -70,21 +70,48 @@ HANDLER(on_unwind)
     Py_RETURN_NONE;
 }
 
+// From 3.13 on, a function whose body begins on the line of its RESUME (a lambda, a def on one line) has no LINE event
+// there unless PY_START is on for it too: found by trial on 3.13.0, 3.14.10 and 3.15.2.
+bool op_line_code_needs_start(PyCodeObject *code)
+{
+#if PY_VERSION_HEX >= 0x030D0000
+    PyObject *bytes = PyCode_GetCode(code);
+    if (bytes == NULL) {
+        PyErr_Clear();
+        return false;
+    }
+    uint32_t resume = (uint32_t)code->_co_firsttraceable * 2, next = resume + 2;   // in bytes; a code unit has two
+    uint32_t end = (uint32_t)PyBytes_GET_SIZE(bytes);
+    while (next < end && PyBytes_AS_STRING(bytes)[next] == 0) {   // the cache that RESUME has since 3.15
+        next += 2;
+    }
+    Py_DECREF(bytes);
+    uint32_t line = op_line_of(code, resume);
+    return line != 0 && line == op_line_of(code, next);
+#else
+    (void)code;
+    return false;
+#endif
+}
+
 HANDLER(on_start)
 {
-    (void)count, (void)keywords;
     op_line_profiler *profiler = (op_line_profiler *)((const op_callback *)self)->owner;
     PyCodeObject *code = (PyCodeObject *)arguments[0];
-    if (op_line_profiler_has(profiler, code)) {
+    if (!op_line_profiler_has(profiler, code)) {
+        if (!op_line_profiler_chooses(profiler, code)) {
+            return op_monitoring_disable(&profiler->tracer);
+        }
+        if (op_line_profiler_add(profiler, arguments[0]) != 0) {
+            PyErr_WriteUnraisable(arguments[0]);
+        }
+    }
+    BEGIN
+    op_line_table *table = op_line_table_current(thread, arguments[0]);
+    if (table != NULL && table->needs_start) {
         Py_RETURN_NONE;
     }
-    if (!op_line_profiler_chooses(profiler, code)) {
-        return Py_NewRef(op_monitoring_disable());
-    }
-    if (op_line_profiler_add(profiler, arguments[0]) != 0) {
-        PyErr_WriteUnraisable(arguments[0]);
-    }
-    Py_RETURN_NONE;
+    return op_monitoring_disable(&profiler->tracer);
 }
 
 static const op_event_handler handlers[] = {
@@ -97,40 +124,23 @@ static uint32_t global_events(const op_line_profiler *self)
     return 1u << OP_EVENT_PY_UNWIND | (self->choice_count > 0 ? 1u << OP_EVENT_PY_START : 0);
 }
 
-// From 3.13 on, a function whose body begins on the line of its RESUME (a lambda, a def on one line) has no LINE event
-// there unless PY_START is on for it too: found by trial on 3.13.0, 3.14.10 and 3.15.2.
-static bool begins_on_one_line(PyCodeObject *code)
-{
-#if PY_VERSION_HEX >= 0x030D0000
-    uint32_t resume = (uint32_t)code->_co_firsttraceable * 2;   // in bytes; a code unit has two
-    return op_line_of(code, resume) != 0 && op_line_of(code, resume) == op_line_of(code, resume + 2);
-#else
-    (void)code;
-    return false;
-#endif
-}
-
-static int watch(op_line_profiler *self, PyObject *code, bool on)
-{
-    uint32_t set = LOCAL_EVENTS | (begins_on_one_line((PyCodeObject *)code) ? 1u << OP_EVENT_PY_START : 0);
-    return op_monitoring_set_local(&self->tracer, code, on ? set : 0);
-}
-
 int op_lines_watch(op_line_profiler *self, PyObject *code)
 {
-    return watch(self, code, true);
+    uint32_t start = op_line_code_needs_start((PyCodeObject *)code) ? 1u << OP_EVENT_PY_START : 0;
+    return op_monitoring_set_local(&self->tracer, code, LOCAL_EVENTS | start);
 }
 
 int op_lines_watch_first_calls(op_line_profiler *self)
 {
-    return op_monitoring_set_global(&self->tracer, global_events(self));
+    int status = op_monitoring_set_global(&self->tracer, global_events(self));
+    return status == 0 ? op_monitoring_undo_disable(&self->tracer) : status;
 }
 
-static int watch_all(op_line_profiler *self, bool on)
+static int watch_all(op_line_profiler *self)
 {
     const op_functions *functions = &self->tracer.functions;
     for (size_t id = 1; id < functions->count; id++) {
-        if (watch(self, functions->items[id].object, on) != 0) {
+        if (op_lines_watch(self, functions->items[id].object) != 0) {
             return -1;
         }
     }
@@ -143,7 +153,7 @@ int op_lines_enable(op_line_profiler *self)
                             global_events(self)) != 0) {
         return -1;
     }
-    if (watch_all(self, true) != 0) {
+    if (watch_all(self) != 0) {
         op_lines_disable(self);
         return -1;
     }
@@ -156,8 +166,10 @@ void op_lines_disable(op_line_profiler *self)
         return;
     }
     op_saved_error saved = op_error_save();
-    watch_all(self, false);
-    PyErr_Clear();
+    for (size_t id = 1; id < self->tracer.functions.count; id++) {
+        op_monitoring_set_local(&self->tracer, self->tracer.functions.items[id].object, 0);
+        PyErr_Clear();
+    }
     op_error_restore(saved);
     op_monitoring_stop(&self->tracer);
     op_lines_close_open(&self->tracer);

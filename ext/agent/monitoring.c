@@ -41,9 +41,21 @@ int op_monitoring_ready(void)
     return disable_object != NULL ? 0 : -1;
 }
 
-PyObject *op_monitoring_disable(void)
+PyObject *op_monitoring_disable(op_tracer *tracer)
 {
-    return disable_object;
+    tracer->disabled_events = true;
+    return Py_NewRef(disable_object);
+}
+
+int op_monitoring_undo_disable(op_tracer *tracer)
+{
+    if (!tracer->disabled_events) {
+        return 0;
+    }
+    tracer->disabled_events = false;
+    PyObject *done = PyObject_CallMethod(monitoring(), "restart_events", NULL);
+    Py_XDECREF(done);
+    return done != NULL ? 0 : -1;
 }
 
 static long bits_of(uint32_t set)
@@ -166,6 +178,8 @@ void op_monitoring_stop(op_tracer *tracer)
             register_callback(tracer, i, Py_None);
             PyErr_Clear();
         }
+        op_monitoring_undo_disable(tracer);
+        PyErr_Clear();
         Py_XDECREF(PyObject_CallMethod(module, "free_tool_id", "i", tool_of(tracer)));
         PyErr_Clear();
         holders[tracer->slot] = NULL;

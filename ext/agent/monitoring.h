@@ -40,7 +40,11 @@ void op_monitoring_stop(op_tracer *tracer);
 int op_monitoring_set_global(op_tracer *tracer, uint32_t set);
 // Switches events on for one code object only.
 int op_monitoring_set_local(op_tracer *tracer, PyObject *code, uint32_t set);
-PyObject *op_monitoring_disable(void);   // sys.monitoring.DISABLE, borrowed
+// sys.monitoring.DISABLE, a new reference: what a handler returns for an event that it does not want at that place.
+PyObject *op_monitoring_disable(op_tracer *tracer);
+// A disabled event stays so, also for the next holder of the id: all are switched on again where there are any. Those
+// of other tools too, which disable them again.
+int op_monitoring_undo_disable(op_tracer *tracer);
 
 #endif
 #endif

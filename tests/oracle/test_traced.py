@@ -23,9 +23,11 @@ PROGRAMS = {
     "traced_switches": 11,
     "traced_threads": 9,
     "traced_timers": 9,
+    "traced_lines": 15,
+    "traced_line_turns": 20,
 }
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
-def test_calls(place: tracing.Place, program: str) -> None:
+def test_table(place: tracing.Place, program: str) -> None:
     place.judge(program, PROGRAMS[program])
