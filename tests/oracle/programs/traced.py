@@ -96,7 +96,7 @@ def name_of(code, body=None):
 
 def own(code, files):
     if isinstance(code, str):
-        return "outpace._agent" not in code and "PyCapsule" not in code
+        return "' of 'outpace." not in code and "PyCapsule" not in code
     return code.co_filename in files
 
 
