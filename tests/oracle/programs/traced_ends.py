@@ -1,0 +1,259 @@
+# SPDX-License-Identifier: MIT
+"""A traced process for each way to end, and for each way to begin another: NAME.py AGENTS FOLDER WHAT...
+
+This process is not traced itself: for each WHAT it forks a child, which begins to trace into FOLDER/WHAT. `kills N` lets
+N children count the calls that returned in memory that they share with us, and kills each at some moment.
+"""
+
+import ctypes
+import gc
+import json
+import mmap
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import traced
+
+COUNTERS = 4
+
+
+def leaf():
+    pass
+
+
+def raises():
+    raise KeyError
+
+
+def numbers():
+    n = 0
+    while True:
+        yield n
+        n += 1
+
+
+def work():
+    for _ in range(100):
+        leaf()
+    for _ in range(10):
+        try:
+            raises()
+        except KeyError:
+            pass
+    g = numbers()
+    for _ in range(20):
+        next(g)
+    g.close()
+    for _ in range(30):
+        len(())
+    deep(500)
+
+
+def deep(n):
+    if n:
+        deep(n - 1)
+
+
+def normal():
+    work()
+
+
+def sys_exit():
+    work()
+    sys.exit(3)
+
+
+def os_exit():
+    work()
+    os._exit(4)
+
+
+def uncaught():
+    work()
+    raises()
+
+
+def abort():
+    work()
+    os.abort()
+
+
+def killed():
+    work()
+    os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(60)
+
+
+def terminated():
+    work()
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(60)
+
+
+def crashed():
+    work()
+    ctypes.string_at(0)
+
+
+def executed():
+    work()
+    os.execv("/bin/true", ["true"])
+
+
+def threads_at_exit():
+    started = threading.Event()
+
+    def waits():
+        work()
+        started.set()
+        time.sleep(60)
+
+    for _ in range(3):
+        threading.Thread(target=waits, daemon=True).start()
+        started.wait()
+        started.clear()
+    os._exit(5)
+
+
+# --- fork -------------------------------------------------------------------------------------------------------------
+
+
+def forks():
+    pid = os.fork()
+    if pid == 0:
+        for _ in range(5):
+            leaf()
+    return pid
+
+
+def forked():
+    for _ in range(3):
+        leaf()
+    pid = forks()
+    if pid == 0:
+        for _ in range(20):
+            leaf()
+        os._exit(0)
+    os.waitpid(pid, 0)
+    for _ in range(4):
+        leaf()
+
+
+def fork_in_thread():
+    def run():
+        forked()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+
+
+def forked_and_left():
+    if forks() == 0:
+        return  # the child leaves what the parent entered
+    os.wait()
+    leaf()
+
+
+def fork_of_fork():
+    if forks() == 0:
+        if forks() == 0:
+            os._exit(0)
+        os.wait()
+        os._exit(0)
+    os.wait()
+
+
+def subprocesses():
+    leaf()
+    subprocess.run(["/bin/true"], check=True)
+    subprocess.run(["/bin/true"], check=True, preexec_fn=leaf)
+    leaf()
+
+
+SCENARIOS = {
+    each.__name__: each
+    for each in (
+        normal,
+        sys_exit,
+        os_exit,
+        uncaught,
+        abort,
+        killed,
+        terminated,
+        crashed,
+        executed,
+        threads_at_exit,
+        forked,
+        fork_in_thread,
+        forked_and_left,
+        fork_of_fork,
+        subprocesses,
+    )
+}
+
+
+# --- SIGKILL at some moment --------------------------------------------------------------------------------------------
+
+
+def busy(counters, at):
+    g = numbers()
+    while True:
+        leaf()
+        counters[at] += 1
+        try:
+            raises()
+        except KeyError:
+            counters[at + 1] += 1
+        next(g)
+        counters[at + 2] += 1
+        len(())
+        counters[at + 3] += 1
+
+
+def kills(folder, count):
+    shared = mmap.mmap(-1, count * COUNTERS * 8)
+    counters = memoryview(shared).cast("Q")
+    numbers_of_kills = random.Random(4)
+    pids = []
+    for number in range(count):
+        os.mkdir("%s/%d" % (folder, number))
+        pid = os.fork()
+        if pid == 0:
+            traced.agent.start("%s/%d" % (folder, number), "calls,builtins")
+            busy(counters, number * COUNTERS)
+        time.sleep(numbers_of_kills.uniform(0, 0.006))
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        pids.append(pid)
+    return [list(counters[i * COUNTERS : (i + 1) * COUNTERS]) for i in range(count)]
+
+
+def main():
+    traced.load_agent(sys.argv[1])
+    folder, wanted = sys.argv[2], sys.argv[3:]
+    if wanted[0] == "kills":
+        print(json.dumps(kills(folder, int(wanted[1]))))
+        return
+    gc.disable()
+    told = {}
+    for name in wanted:
+        os.mkdir(os.path.join(folder, name))
+        pid = os.fork()
+        if pid == 0:
+            sys.stderr = open(os.devnull, "w")
+            traced.agent.start(os.path.join(folder, name), "calls,builtins")
+            SCENARIOS[name]()
+            return  # ends as any program does
+        status = os.waitpid(pid, 0)[1]
+        told[name] = os.WEXITSTATUS(status) if os.WIFEXITED(status) else -os.WTERMSIG(status)
+    print(json.dumps(told))
+
+
+if __name__ == "__main__":
+    main()
