@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+#include "cli/counted.h"
 #include "cli/describe.h"
 #include "cli/format.h"
 #include "cli/launch.h"
@@ -29,6 +30,7 @@ typedef struct {
     const op_export_format *format;
     op_launch launch;
     op_tracing tracing;   // of --trace
+    op_profile *traced;   // owned; what that leaves, until the end
     op_status_line line;
     op_store *store;             // open, or NULL
     char store_path[PATH_MAX];   // the profile file that is written while recording
@@ -219,7 +221,7 @@ static void progress(void *context, const op_record_stats *stats)
         op_status_line_progress(&work->line, stats);
     }
     if (work->flags->trace) {
-        op_tracing_poll(&work->tracing, work->session->profile);
+        op_tracing_poll(&work->tracing, work->traced);
     }
 }
 
@@ -229,9 +231,10 @@ static void finish_trace(recording *work)
     op_session *session = work->session;
     op_error error = {.status = OP_OK};
     if (session->wait_status == -1) {
-        op_tracing_wait(&work->tracing, session->profile, session->pid, &session->wait_status);
+        op_tracing_wait(&work->tracing, work->traced, session->pid, &session->wait_status);
     }
-    if (op_tracing_finish(&work->tracing, session->profile, &error) != OP_OK) {
+    if (op_tracing_finish(&work->tracing, work->traced, &error) != OP_OK ||
+        op_counted_join(session->profile, work->traced, &error) != OP_OK) {
         op_say_error(&error);   // what was sampled is there all the same
     }
 }
@@ -284,6 +287,7 @@ op_status op_session_record(const op_flags *flags, op_session *session, op_error
     }
     if (flags->trace) {
         status = op_tracing_start(&work.tracing, flags, error);
+        status = status == OP_OK ? op_profile_new(&work.traced) : status;
         if (status != OP_OK) {
             session->launched = false;
             goto done;
@@ -341,6 +345,7 @@ op_status op_session_record(const op_flags *flags, op_session *session, op_error
     }
 done:
     discard_store(&work);
+    op_profile_free(work.traced);
     op_tracing_fini(&work.tracing);
     op_launch_fini(&work.launch);
     return status;

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "base/clock.h"
+#include "cli/counted.h"
 #include "cli/describe.h"
 #include "cli/format.h"
 #include "cli/output.h"
@@ -18,6 +19,7 @@ typedef struct {
     const op_export_format *format;   // NULL: nothing is written
     op_launch launch;
     op_tracing tracing;
+    op_profile *traced;   // what the tracer leaves: the session's profile, or one beside it while that is sampled into
 } traced_run;
 
 static op_status refuse_samples(const op_export_format *format, op_error *error)
@@ -86,7 +88,7 @@ static void poll_while_sampling(void *context, const op_record_stats *stats)
 {
     (void)stats;
     traced_run *run = context;
-    op_tracing_poll(&run->tracing, run->session->profile);
+    op_tracing_poll(&run->tracing, run->traced);
 }
 
 // Until the sampler has nothing to do any more; what went wrong there does not stop the tracer.
@@ -160,6 +162,8 @@ op_status op_session_trace(const op_flags *flags, op_session *session, op_error 
     }
     op_signals_start(true);
     status = op_profile_new(&session->profile);
+    run.traced = session->profile;
+    status = status == OP_OK && flags->counts ? op_profile_new(&run.traced) : status;
     status = status == OP_OK ? op_describe_run(session->profile, &run.launch, 0, error)
                              : op_error_set(error, status, "%s", op_status_text(status));
     if (status != OP_OK) {
@@ -179,11 +183,15 @@ op_status op_session_trace(const op_flags *flags, op_session *session, op_error 
         sample(&run);
     }
     if (session->wait_status == -1) {
-        op_tracing_wait(&run.tracing, session->profile, session->pid, &session->wait_status);
+        op_tracing_wait(&run.tracing, run.traced, session->pid, &session->wait_status);
     }
     session->profile->run.duration_ns = op_clock_monotonic_ns() - begin_ns;
     session->profile->run.complete = true;
-    status = op_tracing_finish(&run.tracing, session->profile, error);
+    status = op_tracing_finish(&run.tracing, run.traced, error);
+    if (status == OP_OK && run.traced != session->profile) {
+        status = op_counted_join(session->profile, run.traced, error);
+        status = status == OP_OK ? op_counted_estimate(session->profile, error) : status;
+    }
     bool any = flags->verb == OP_VERB_LINES ? session->profile->lines.count > 0
                                             : op_tracing_has_calls(session->profile);
     if (status == OP_OK && !any) {
@@ -193,6 +201,9 @@ op_status op_session_trace(const op_flags *flags, op_session *session, op_error 
         status = write_output(&run, error);
     }
 done:
+    if (run.traced != session->profile) {
+        op_profile_free(run.traced);
+    }
     op_tracing_fini(&run.tracing);
     op_launch_fini(&run.launch);
     return status;
