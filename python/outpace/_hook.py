@@ -7,6 +7,7 @@ What it finds in the environment, set by the command line:
     OUTPACE_TRACE_AGENT     folders with agents, parted by colons
     OUTPACE_TRACE_SELECT    lines only, an item a line: "module NAME", "function MODULE:QUALNAME", "file PATH" and, as
                             the first process that finds a module leaves it to its children, "file PATH<tab>QUALNAME"
+    OUTPACE_TRACE_HOT       lines only, a file to come: what a sampler found to be hot
     OUTPACE_TRACE_PARENT    the process whose direct child alone is traced; absent: all are
 
 A program must not notice: only what every Python has loaded is imported (for lines, `types` too), hence the quoted
@@ -234,6 +235,9 @@ def start() -> None:
     builtins.profile = make_decorator(profiler)  # type: ignore[attr-defined]
     if os.environ.get(SELECT):
         choose(profiler, os.environ[SELECT])
+    hot = os.environ.get("OUTPACE_TRACE_HOT")
+    if hot:
+        profiler.await_choices(hot)
 
 
 start()

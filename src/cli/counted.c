@@ -10,7 +10,8 @@
 typedef struct {
     const op_profile *from;
     op_profile *into;
-    op_id *processes, *threads, *functions;   // the new id by the old one; owned
+    int64_t only;                             // the process that is carried; 0: all
+    op_id *processes, *threads, *functions;   // the new id by the old one, 0: left out; owned
 } joining;
 
 // The same text there; 0 for 0 and out of memory, of which *good tells.
@@ -53,6 +54,9 @@ static bool join_owners(joining *join)
     size_t processes = join->into->processes.count, threads = join->into->threads.count;
     for (size_t i = 0; i < join->from->processes.count && good; i++) {
         op_process_row row = join->from->processes.items[i];
+        if (join->only != 0 && row.pid != join->only) {
+            continue;
+        }
         op_id id = find_process(join->into, &row, processes);
         if (id == 0) {
             row.command = carry_text(join, row.command, &good);
@@ -66,6 +70,9 @@ static bool join_owners(joining *join)
     for (size_t i = 0; i < join->from->threads.count && good; i++) {
         op_thread_row row = join->from->threads.items[i];
         row.process = join->processes[row.process - 1];
+        if (row.process == 0) {
+            continue;
+        }
         op_id id = find_thread(join->into, row.process, row.tid, threads);
         if (id == 0) {
             row.name = carry_text(join, row.name, &good);
@@ -91,6 +98,9 @@ static bool join_rows(joining *join)
     for (size_t i = 0; i < from->calls.count && good; i++) {
         op_call row = from->calls.items[i];
         row.thread = join->threads[row.thread - 1];
+        if (row.thread == 0) {
+            continue;
+        }
         row.caller = row.caller != 0 ? join->functions[row.caller - 1] : 0;
         row.function = join->functions[row.function - 1];
         good = op_profile_add_call(join->into, &row) != 0;
@@ -98,21 +108,26 @@ static bool join_rows(joining *join)
     for (size_t i = 0; i < from->lines.count && good; i++) {
         op_line row = from->lines.items[i];
         row.thread = join->threads[row.thread - 1];
+        if (row.thread == 0) {
+            continue;
+        }
         row.function = join->functions[row.function - 1];
         good = op_profile_add_line(join->into, &row) != 0;
     }
     for (size_t i = 0; i < from->counters.count && good; i++) {
         const op_counter *counter = &from->counters.items[i];
-        good = op_profile_set_counter(join->into, op_profile_text(from, counter->name).text, counter->value) == OP_OK;
+        good = op_profile_set_counter(join->into, op_profile_text(from, counter->name).text, counter->value) ==
+               OP_OK;
     }
     return good;
 }
 
-op_status op_counted_join(op_profile *into, const op_profile *traced, op_error *error)
+op_status op_counted_join(op_profile *into, const op_profile *traced, int64_t only, op_error *error)
 {
     joining join = {
         .from = traced,
         .into = into,
+        .only = only,
         .processes = op_alloc_zero(traced->processes.count + 1, sizeof(op_id)),
         .threads = op_alloc_zero(traced->threads.count + 1, sizeof(op_id)),
         .functions = op_alloc_zero(traced->functions.count + 1, sizeof(op_id)),
@@ -129,9 +144,9 @@ op_status op_counted_join(op_profile *into, const op_profile *traced, op_error *
 
 typedef struct {
     op_profile *profile;
-    bool *counted;    // by function; owned
-    op_id *frames;    // of a stack; owned
-    op_map met;       // (function, 1 + caller; 0: whichever) -> the last sample that had it
+    bool *counted;   // by function; owned
+    op_id *frames;   // of a stack; owned
+    op_map met;      // (function, 1 + caller; 0: whichever) -> the last sample that had it
 } estimate;
 
 // Whether the sample had it already; from now on it does.
@@ -171,7 +186,8 @@ static bool add_sample(estimate *work, size_t index)
         before = caller;
     }
     if (innermost != 0 && good) {
-        op_call row = {.thread = sample.thread, .caller = before, .function = innermost, .own_ns = sample.weight_ns};
+        op_call row = {
+            .thread = sample.thread, .caller = before, .function = innermost, .own_ns = sample.weight_ns};
         good = op_profile_add_call(profile, &row) != 0;
     }
     return good;

@@ -38,6 +38,10 @@ const op_flag op_flag_table[] = {
      "all functions of this module, package or file; may be given again, or several parted by commas"},
     {"function", '\0', "MODULE:NAME", OP_FLAG_LIST, LINES, AT(functions),
      "this function or class of that module, by its qualified name; may be given again"},
+    {"hot", '\0', NULL, OP_FLAG_SWITCH, LINES, AT(hot),
+     "the functions that own most of the time, found by sampling the program's first second"},
+    {"duration", 'd', "SECONDS", OP_FLAG_SECONDS, LINES, AT(duration_ns),
+     "how long to sample for --hot. Default: 1"},
     {"skip-zero", 'z', NULL, OP_FLAG_SWITCH, LINES, AT(skip_zero), "leave out functions that never ran"},
     {"unit", 'u', "SECONDS", OP_FLAG_UNIT, LINES, AT(unit_seconds),
      "unit of the times in the table, for example 1e-3. Default: 1e-6"},
@@ -121,7 +125,7 @@ const op_verb_entry op_verb_table[OP_VERB_COUNT] = {
         {"lines", "[options] ([--] COMMAND... | SCRIPT.py ARGS... | -m MODULE ARGS...)",
          "run a program and count and time lines",
          "The lines of functions that are marked with @profile, which need not be imported, or that are chosen "
-         "with -p or --function. Other code runs at its own speed.\n"
+         "with -p, --function or --hot. Other code runs at its own speed.\n"
          "Writes SCRIPT.lprof, which line_profiler reads; -v prints the table after the program's last byte.",
          false},
     [OP_VERB_HELP] = {"help", "[VERB]", "print the help of a verb", "", true},

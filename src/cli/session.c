@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+#include "base/clock.h"
 #include "cli/counted.h"
 #include "cli/describe.h"
 #include "cli/format.h"
@@ -196,6 +197,9 @@ static op_status start_program(recording *work, op_error *error)
 {
     op_session *session = work->session;
     op_launch_clean_environment();
+    if (work->flags->trace) {
+        op_collector_set_start(work->tracing.collector, op_clock_monotonic_ns(), op_clock_unix_ns());
+    }
     op_status status = op_child_start(work->launch.argv, &session->pid, error);
     if (status != OP_OK) {
         session->launched = false;
@@ -234,7 +238,8 @@ static void finish_trace(recording *work)
         op_tracing_wait(&work->tracing, work->traced, session->pid, &session->wait_status);
     }
     if (op_tracing_finish(&work->tracing, work->traced, &error) != OP_OK ||
-        op_counted_join(session->profile, work->traced, &error) != OP_OK) {
+        op_counted_join(session->profile, work->traced, work->flags->no_children ? session->pid : 0, &error) !=
+            OP_OK) {
         op_say_error(&error);   // what was sampled is there all the same
     }
 }

@@ -7,7 +7,9 @@
 #include "cli/counted.h"
 #include "cli/describe.h"
 #include "cli/format.h"
+#include "cli/hot.h"
 #include "cli/output.h"
+#include "cli/say.h"
 #include "cli/session.h"
 #include "cli/signals.h"
 #include "cli/tracing.h"
@@ -19,7 +21,8 @@ typedef struct {
     const op_export_format *format;   // NULL: nothing is written
     op_launch launch;
     op_tracing tracing;
-    op_profile *traced;   // what the tracer leaves: the session's profile, or one beside it while that is sampled into
+    op_profile
+        *traced;   // what the tracer leaves: the session's profile, or one beside it while that is sampled into
 } traced_run;
 
 static op_status refuse_samples(const op_export_format *format, op_error *error)
@@ -84,11 +87,16 @@ static op_status check_output(traced_run *run, op_error *error)
     return op_output_check(session->path, run->format->write != NULL, error);
 }
 
+static void poll_traces(void *context)
+{
+    traced_run *run = context;
+    op_tracing_poll(&run->tracing, run->traced);
+}
+
 static void poll_while_sampling(void *context, const op_record_stats *stats)
 {
     (void)stats;
-    traced_run *run = context;
-    op_tracing_poll(&run->tracing, run->traced);
+    poll_traces(context);
 }
 
 // Until the sampler has nothing to do any more; what went wrong there does not stop the tracer.
@@ -131,7 +139,8 @@ static op_status write_output(traced_run *run, op_error *error)
     return status;
 }
 
-static op_status nothing_was_traced(const op_session *session, const op_flags *flags, op_error *error)
+static op_status nothing_was_traced(const op_session *session, const op_flags *flags, bool ended_early,
+                                    op_error *error)
 {
     bool lines = flags->verb == OP_VERB_LINES;
     op_error_set(error, OP_NOTHING_MEASURED, "nothing was traced");
@@ -140,6 +149,14 @@ static op_status nothing_was_traced(const op_session *session, const op_flags *f
                       "the program ran no Python, or one that was told to ignore its environment (-I, -E, -S)");
     } else if (!lines) {
         op_error_hint(error, "it ended before it called anything");
+    } else if (ended_early) {
+        op_error_hint(error,
+                      "it ended before its hottest functions were known: look for less long with -d, or choose "
+                      "functions with -p or --function");
+    } else if (flags->hot) {
+        op_error_hint(error,
+                      "no function of its own was hot, or none ran again: look for longer with -d, or choose "
+                      "functions with -p or --function");
     } else if (flags->modules.count + flags->functions.count > 0) {
         op_error_hint(error, "no function that was chosen ran: check the names, and whether they were called");
     } else {
@@ -163,7 +180,9 @@ op_status op_session_trace(const op_flags *flags, op_session *session, op_error 
     op_signals_start(true);
     status = op_profile_new(&session->profile);
     run.traced = session->profile;
-    status = status == OP_OK && flags->counts ? op_profile_new(&run.traced) : status;
+    if (status == OP_OK && (flags->counts || flags->no_children)) {
+        status = op_profile_new(&run.traced);
+    }
     status = status == OP_OK ? op_describe_run(session->profile, &run.launch, 0, error)
                              : op_error_set(error, status, "%s", op_status_text(status));
     if (status != OP_OK) {
@@ -182,6 +201,12 @@ op_status op_session_trace(const op_flags *flags, op_session *session, op_error 
     if (flags->counts) {
         sample(&run);
     }
+    op_error hot_error = {.status = OP_OK};
+    if (flags->hot && op_hot_find(session->pid, flags, op_collector_folder(run.tracing.collector), poll_traces,
+                                  &run, &session->wait_status, &hot_error) != OP_OK) {
+        op_say_error(&hot_error);   // what was chosen otherwise is counted
+    }
+    bool ended_early = flags->hot && session->wait_status != -1;
     if (session->wait_status == -1) {
         op_tracing_wait(&run.tracing, run.traced, session->pid, &session->wait_status);
     }
@@ -189,13 +214,16 @@ op_status op_session_trace(const op_flags *flags, op_session *session, op_error 
     session->profile->run.complete = true;
     status = op_tracing_finish(&run.tracing, run.traced, error);
     if (status == OP_OK && run.traced != session->profile) {
-        status = op_counted_join(session->profile, run.traced, error);
-        status = status == OP_OK ? op_counted_estimate(session->profile, error) : status;
+        // Children that were forked have the tracer, too.
+        status = op_counted_join(session->profile, run.traced, flags->no_children ? session->pid : 0, error);
+    }
+    if (status == OP_OK && flags->counts) {
+        status = op_counted_estimate(session->profile, error);
     }
     bool any = flags->verb == OP_VERB_LINES ? session->profile->lines.count > 0
                                             : op_tracing_has_calls(session->profile);
     if (status == OP_OK && !any) {
-        status = nothing_was_traced(session, flags, error);
+        status = nothing_was_traced(session, flags, ended_early, error);
     }
     if (status == OP_OK && run.format != NULL) {
         status = write_output(&run, error);

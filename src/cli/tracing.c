@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "base/clock.h"
+#include "cli/hot.h"
 #include "cli/package.h"
 #include "cli/reasons.h"
 #include "cli/say.h"
@@ -127,6 +128,12 @@ static op_status set_environment(const op_tracing *tracing, const op_package *pa
     status = status == OP_OK ? set_python_path(package->start, error) : status;
     status = status == OP_OK ? set_selection(flags, error) : status;
     unsetenv("OUTPACE_TRACE_PARENT");
+    unsetenv("OUTPACE_TRACE_HOT");
+    if (status == OP_OK && flags->hot) {
+        char path[PATH_MAX + sizeof OP_HOT_FILE];
+        snprintf(path, sizeof path, "%s/" OP_HOT_FILE, op_collector_folder(tracing->collector));
+        status = set("OUTPACE_TRACE_HOT", path, error);
+    }
     if (status == OP_OK && flags->no_children) {
         char parent[24];
         snprintf(parent, sizeof parent, "%d", (int)getpid());

@@ -250,9 +250,10 @@ def test_what_ran_before_an_exec_is_counted(traced: Traced) -> None:
 
 
 def test_children_can_be_left_out(traced: Traced) -> None:
-    app = traced.write("app.py", WORK + CHILD + "work()")
-    assert traced.trace("--no-children", app).returncode == 0
-    assert traced.calls()["work"] == 1
+    for text in (CHILD + "work()", FORK):
+        app = traced.write("app.py", WORK + text)
+        assert traced.trace("--no-children", app).returncode == 0
+        assert traced.calls()["work"] == 1
 
 
 def test_functions_in_c_can_be_left_out(traced: Traced) -> None:
@@ -344,10 +345,46 @@ def test_json_is_all_of_stdout_after_the_program(traced: Traced) -> None:
     assert told["format"] == "outpace-summary"
 
 
-def test_counts_are_exact_too(traced: Traced) -> None:
-    app = traced.write("app.py", WORK + "for _ in range(1000): work()")
-    assert traced.trace("--counts", app).returncode == 0
-    assert traced.calls()["work"] == 1000
+BUSY = """
+import time
+def leaf():
+    for _ in range(1000):
+        pass
+def half():
+    leaf()
+    leaf()
+def main():
+    end = time.perf_counter() + 0.5
+    count = 0
+    while time.perf_counter() < end or count < 100:
+        half()
+        leaf()
+        count += 1
+    return count
+print(main())
+"""
+
+
+def test_counts_are_exact_and_times_sampled(traced: Traced) -> None:
+    done = traced.trace("--counts", traced.write("app.py", BUSY))
+    count = int(done.stdout)
+    assert (traced.calls()["leaf"], traced.calls()["half"], traced.calls()["main"]) == (3 * count, count, 1)
+    stats: Any = pstats.Stats(str(traced.folder / "out"))
+    rows = {name: (own, total, callers) for (_, _, name), (_, _, own, total, callers) in stats.stats.items()}
+    assert 0.4 < rows["leaf"][0] <= rows["main"][1] < 5
+    assert {name for _, _, name in rows["leaf"][2]} == {"half", "main"}
+
+
+def test_the_hottest_functions_are_found(traced: Traced) -> None:
+    app = traced.write("app.py", BUSY.replace("0.5", "2"))
+    done = traced.run("lines", "--hot", "-d", "0.5", "-v", app)
+    assert "Function: leaf at line 3" in done.stdout
+    assert sorted(os.listdir(traced.folder)) == ["app.py", "app.py.lprof"]
+
+
+def test_a_program_too_short_for_hot_is_told(traced: Traced) -> None:
+    done = traced.run("lines", "--hot", "-v", traced.write("app.py", WORK + "work()"))
+    assert done.stderr.startswith("error: nothing was traced\nhint: it ended before its hottest functions were known")
 
 
 def test_run_traces_too(traced: Traced) -> None:
