@@ -259,7 +259,8 @@ op_status op_tracing_finish(op_tracing *tracing, op_profile *profile, op_error *
         return status;
     }
     const op_collector_stats *stats = op_collector_get_stats(tracing->collector);
-    if (stats->processes == 0 && reasons.count > 0) {
+    // Where the tracer failed at its start it may have left an empty segment.
+    if (reasons.count > 0 && profile->calls.count == 0 && profile->lines.count == 0) {
         return op_reasons_error(&reasons, error);
     }
     if (stats->processes == 0 && stats->why.status != OP_OK) {
