@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -88,6 +89,10 @@ op_status op_package_find(op_package *package, op_error *error)
     char folder[PATH_MAX] = "";
     ssize_t length = readlink("/proc/self/exe", folder, sizeof folder - 1);
     folder[length > 0 ? length : 0] = '\0';
+    const char *started_as = (const char *)getauxval(AT_EXECFN);   // where there is no /proc
+    if (length <= 0 && (started_as == NULL || realpath(started_as, folder) == NULL)) {
+        folder[0] = '\0';
+    }
     char *slash = strrchr(folder, '/');
     if (slash != NULL) {
         *slash = '\0';

@@ -114,10 +114,10 @@ static void sample(traced_run *run)
         .progress = poll_while_sampling,
         .context = run,
     };
-    op_error ignored = {.status = OP_OK};
-    if (op_record(session->pid, &options, session->profile, NULL, &session->stats, &session->wait_status,
-                  &ignored) != OP_OK) {
-        session->stats.asked = 0;
+    op_status status = op_record(session->pid, &options, session->profile, NULL, &session->stats,
+                                 &session->wait_status, &run->unsampled);
+    if (status == OP_OK || session->stats.samples > 0) {
+        run->unsampled.status = OP_OK;
     }
     if (session->wait_status != -1) {
         op_signals_forget_child();
@@ -216,6 +216,9 @@ op_status op_session_trace(const op_flags *flags, op_session *session, op_error 
     if (status == OP_OK && run.traced != session->profile) {
         // Children that were forked have the tracer, too.
         status = op_counted_join(session->profile, run.traced, flags->no_children ? session->pid : 0, error);
+    }
+    if (status == OP_OK && run.unsampled.status != OP_OK && run.unsampled.message[0] != '\0') {
+        op_say_note("the times are not known, for the program could not be sampled: %s", run.unsampled.message);
     }
     if (status == OP_OK && flags->counts) {
         status = op_counted_estimate(session->profile, error);
