@@ -21,6 +21,7 @@ typedef struct {
     const op_export_format *format;   // NULL: nothing is written
     op_launch launch;
     op_tracing tracing;
+    op_error unsampled;   // --counts: why there are no samples
     op_profile
         *traced;   // what the tracer leaves: the session's profile, or one beside it while that is sampled into
 } traced_run;
