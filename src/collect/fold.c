@@ -271,11 +271,19 @@ static bool find_edge(folding *fold, open_stack *stack, size_t thread, uint64_t 
     return true;
 }
 
-static bool find_edges(folding *fold, open_stack *stack, size_t thread)
+// Whether a thread went on since `then`: what its frames named was another moment's, and is no damage.
+static bool has_gone_on(folding *fold, size_t index, const op_segment_thread *then)
+{
+    op_segment_thread now;
+    return op_segment_has_grown(fold->reader) || (op_segment_thread_at(fold->reader, index, &now) &&
+                                                  (now.last_ticks != then->last_ticks || now.depth != then->depth));
+}
+
+static bool find_edges(folding *fold, open_stack *stack, size_t index, const op_segment_thread *thread)
 {
     uint64_t left_out = 0;
     for (size_t i = 0; i < stack->count; i++) {
-        if (!find_edge(fold, stack, thread, stack->frames[i].edge, &stack->edges[i]))
+        if (!find_edge(fold, stack, index, stack->frames[i].edge, &stack->edges[i]))
             return false;
         if (stack->edges[i] == 0) {
             left_out++;
@@ -288,8 +296,7 @@ static bool find_edges(folding *fold, open_stack *stack, size_t thread)
         ++*open;
         edge->open++;
     }
-    // What a process that lives called since then is no damage.
-    if (left_out > 0 && !op_segment_has_grown(fold->reader))
+    if (left_out > 0 && !has_gone_on(fold, index, thread))
         fold->torn = add_capped(fold->torn, left_out);
     return true;
 }
@@ -349,7 +356,7 @@ static bool add_unfinished_of(folding *fold, size_t index)
     if (stack.count == 0)
         return true;
     stack.edges = op_alloc_zero(stack.count, sizeof *stack.edges);
-    if (!stack.edges || !find_edges(fold, &stack, index))
+    if (!stack.edges || !find_edges(fold, &stack, index, &thread))
         goto done;
     close_frames(fold, &stack, thread.last_ticks);
     done = add_open_edges(fold, &stack);

@@ -223,7 +223,7 @@ op_status op_segment_frames(op_segment_reader *reader, size_t thread, uint64_t d
                        : 0;
     uint64_t most = fit > 0 ? fit - 1 : 0;
     most = most < OP_SEGMENT_MAX_DEPTH ? most : OP_SEGMENT_MAX_DEPTH;
-    reader->torn += depth > most;
+    reader->torn += depth > most && !op_segment_has_grown(reader);   // else it has a larger one by now
     most = most < depth ? most : depth;
     if (most == 0)
         return OP_OK;

@@ -55,10 +55,9 @@ static void begin(writer *w, const char *path)
 
 static void add_function(writer *w, uint32_t id)
 {
-    char text[64] = {0};
-    op_segment_function facts = {.id = id, .first_line = id};
-    facts.name_bytes = (uint32_t)snprintf(text, sizeof text, "function_%u", id);
-    facts.file_bytes = (uint32_t)snprintf(text + facts.name_bytes, sizeof text - facts.name_bytes, "f.py");
+    const char text[] = {
+        'f', (char)('0' + id / 100), (char)('0' + id / 10 % 10), (char)('0' + id % 10), 'f', '.', 'p', 'y'};
+    op_segment_function facts = {.id = id, .first_line = id, .name_bytes = 4, .file_bytes = 4};
     facts.bytes = (uint32_t)(sizeof facts + facts.name_bytes + facts.file_bytes + 7) / 8 * 8;
     uint64_t seed = op_segment_check(0, text, facts.name_bytes + facts.file_bytes);
     facts.check = op_segment_check(seed, &facts, offsetof(op_segment_function, check));
