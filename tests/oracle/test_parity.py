@@ -7,6 +7,8 @@ What cProfile gets wrong, and is therefore not compared:
 - Several functions of a name, file and line overwrite each other in its `stats`, so both are read by our snapshot_stats.
 - A C method that a subclass overrides is named after the Python function that overrides it, with an address, because
   the name is looked up in the type of the object: "<function Random.seed at 0x7f...>". Compared without their names.
+- To 3.11 a generator that is thrown into, through a `yield from`, is left without having been entered; 3.15.2 misses an
+  entry likewise. cProfile then takes its caller off its stack, and all that follows stands under wrong callers: CONFUSED.
 - Threads have one stack together from 3.12 on, and before only the one thread counts: no module here starts any.
   (test_functools does, and test_lru_cache_threaded then hangs under cProfile of 3.12 and 3.13.)
 """
@@ -23,6 +25,7 @@ import places
 import pytest
 
 MODULES = ["test_bisect", "test_contextlib", "test_copy", "test_generators", "test_textwrap"]
+CONFUSED = {("test_generators", 11), ("test_generators", 15)}  # module, minor version
 ADDRESS = re.compile(r"0x[0-9a-f]+")
 MISNAMED = re.compile(r"<function (?:\w+\.)*(\w+) at 0x>")
 
@@ -32,8 +35,6 @@ Label = tuple[str, int, str]
 def label(place: str, line: int, name: str) -> Label:
     if "disable" in name and "Profiler" in name:
         return "~", 0, "the end"
-    if name == "runcall":
-        return "", 0, name
     return place, line, ADDRESS.sub("0x", name)
 
 
@@ -53,6 +54,13 @@ def table(place: places.Place, which: str, module: str) -> dict[Label, Any]:
 def test_same_table_as_cprofile(interpreter: interpreters.Interpreter, module: str) -> None:
     with places.of(interpreter) as place:
         theirs, ours = table(place, "cProfile", module), table(place, "outpace", module)
+    for key, (figures, callers) in ours.items():
+        by_callers = sum(times[0] for times in callers.values())
+        # What ran or ran on without a caller is what was called by the program itself, once.
+        assert figures[1] - by_callers in (0, 1), (key, figures, callers)
+    if (module, interpreter.minor) in CONFUSED:
+        assert theirs != ours, "cProfile is right now: take it off the list"
+        return
     named = {name[1] for key in theirs if (name := MISNAMED.fullmatch(key[2]))}
 
     def only(one: dict[Label, Any], other: dict[Label, Any]) -> dict[Label, Any]:
