@@ -7,8 +7,9 @@ What cProfile gets wrong, and is therefore not compared:
 - Several functions of a name, file and line overwrite each other in its `stats`, so both are read by our snapshot_stats.
 - A C method that a subclass overrides is named after the Python function that overrides it, with an address, because
   the name is looked up in the type of the object: "<function Random.seed at 0x7f...>". Compared without their names.
-- To 3.11 a generator that is thrown into, through a `yield from`, is left without having been entered; 3.15.2 misses an
-  entry likewise. cProfile then takes its caller off its stack, and all that follows stands under wrong callers: CONFUSED.
+- 3.11 tells that a generator was left, but not that it was entered, where an exception is thrown into it through a
+  `yield from`; so does 3.15 for the code of a generator expression that a test makes a function of. cProfile then takes
+  the caller off its stack, and all that follows stands under wrong callers: CONFUSED.
 - Threads have one stack together from 3.12 on, and before only the one thread counts: no module here starts any.
   (test_functools does, and test_lru_cache_threaded then hangs under cProfile of 3.12 and 3.13.)
 """
