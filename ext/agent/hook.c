@@ -88,8 +88,9 @@ bool op_frame_yields(PyFrameObject *frame, PyCodeObject *code)
 #endif
 }
 
-// What threading calls for the first event of a new thread: (frame, event, arg).
-static PyObject *on_new_thread(PyObject *self, PyObject *const *arguments, size_t count, PyObject *keywords)
+// The hook as Python sees it, called with (frame, event, arg): by threading for the first event of a new thread, and
+// where a program puts back what sys.getprofile() gave. The real one takes its place.
+static PyObject *on_python_hook(PyObject *self, PyObject *const *arguments, size_t count, PyObject *keywords)
 {
     (void)keywords;
     op_callback *callback = (op_callback *)self;
@@ -130,7 +131,7 @@ static int hook_threading(op_tracer *tracer, PyObject *owner)
     saved_threading = threading != NULL ? PyObject_GetAttrString(threading, "_profile_hook") : NULL;
     Py_XDECREF(threading);
     PyErr_Clear();
-    PyObject *hook = op_callback_new(tracer, owner, on_new_thread);
+    PyObject *hook = op_callback_new(tracer, owner, on_python_hook);
     int status = hook != NULL ? set_threading(hook) : -1;
     Py_XDECREF(hook);
     return status;
@@ -147,7 +148,7 @@ int op_hook_start(op_tracer *tracer, PyObject *owner, Py_tracefunc function)
     }
     tracer->slot = 0;
     tracer->generation = op_callback_generation();
-    held = op_callback_new(tracer, owner, NULL);
+    held = op_callback_new(tracer, owner, on_python_hook);
     if (held == NULL || hook_threading(tracer, owner) != 0) {
         Py_CLEAR(held);
         tracer->slot = -1;

@@ -40,13 +40,32 @@ static int on_line(PyObject *object, PyFrameObject *frame, int what, PyObject *a
     return 0;
 }
 
+static PyObject *line_callback;   // owned: what on_line is given
+
+// The trace hook as Python sees it: a program (doctest, a debugger) put back what sys.gettrace() gave. The real one
+// takes its place, until the profile hook knows better.
+static PyObject *on_python_trace(PyObject *self, PyObject *const *arguments, size_t count, PyObject *keywords)
+{
+    (void)arguments, (void)count, (void)keywords;
+    PyThreadState *state = PyThreadState_Get();
+    if (state->c_traceobj == self) {
+        if (self == line_callback) {
+            state->c_tracefunc = on_line;
+        } else {
+            PyEval_SetTrace(NULL, NULL);   // of a profiler that is off
+        }
+    }
+    Py_RETURN_NONE;
+}
+
 // A debugger's or coverage's trace function is left alone: then lines of chosen functions are not seen in that thread.
-static void trace_lines(op_thread *thread, op_callback *callback, bool on)
+static void trace_lines(op_thread *thread, bool on)
 {
     PyThreadState *state = _PyThreadState_UncheckedGet();
     if (on && state->c_tracefunc == NULL) {
-        Py_INCREF(callback);
-        state->c_traceobj = (PyObject *)callback;
+        state->c_traceobj = Py_NewRef(line_callback);
+        state->c_tracefunc = on_line;
+    } else if (on && state->c_traceobj == line_callback) {
         state->c_tracefunc = on_line;
     } else if (on && state->c_tracefunc != on_line) {
         thread->tracer->segment.header->lost_lines++;
@@ -73,7 +92,7 @@ static int on_call(PyObject *object, PyFrameObject *frame, int what, PyObject *a
     bool chosen = is_chosen(self, code);
     op_line_table *table = chosen ? op_line_table_current(thread, (PyObject *)code) : NULL;
     if (what == PyTrace_CALL) {
-        trace_lines(thread, callback, chosen);
+        trace_lines(thread, chosen);
         if (table != NULL && op_frame_resumes(frame, code)) {
             op_line_push(table, frame, op_ticks());
             uint32_t index = (uint32_t)PyFrame_GetLineNumber(frame) - table->first_line;
@@ -85,7 +104,7 @@ static int on_call(PyObject *object, PyFrameObject *frame, int what, PyObject *a
         op_line_pop(table, frame, op_ticks());
     }
     PyCodeObject *caller = op_frame_caller(frame);
-    trace_lines(thread, callback, caller != NULL && is_chosen(self, caller));
+    trace_lines(thread, caller != NULL && is_chosen(self, caller));
     return 0;
 }
 
@@ -109,7 +128,15 @@ int op_lines_watch_first_calls(op_line_profiler *self)
 
 int op_lines_enable(op_line_profiler *self)
 {
-    return op_hook_start(&self->tracer, (PyObject *)self, on_call);
+    if (op_hook_start(&self->tracer, (PyObject *)self, on_call) != 0) {
+        return -1;
+    }
+    line_callback = op_callback_new(&self->tracer, (PyObject *)self, on_python_trace);
+    if (line_callback == NULL) {
+        op_hook_stop(&self->tracer);
+        return -1;
+    }
+    return 0;
 }
 
 void op_lines_disable(op_line_profiler *self)
@@ -120,11 +147,12 @@ void op_lines_disable(op_line_profiler *self)
     op_hook_stop(&self->tracer);
     PyThreadState *state = PyInterpreterState_ThreadHead(PyThreadState_Get()->interp);
     for (; state != NULL; state = PyThreadState_Next(state)) {
-        if (state->c_tracefunc == on_line) {
+        if (state->c_traceobj == line_callback) {
             state->c_tracefunc = NULL;
             Py_CLEAR(state->c_traceobj);
         }
     }
+    Py_CLEAR(line_callback);
     op_lines_close_open(&self->tracer);
 }
 #endif

@@ -7,8 +7,10 @@ static const char *const event_names[OP_EVENT_COUNT] = {"PY_START", "PY_RESUME",
                                                         "PY_THROW", "PY_UNWIND"};
 static long event_bits[OP_EVENT_COUNT];   // as this Python numbers them
 static PyObject *disable_object;
-// 0 is for debuggers, 1 for coverage; 5 is the optimizer's.
+// 0 is for debuggers, 1 for coverage; 5 is the optimizer's. 2 is taken last: cProfile knows no other, and a program
+// that uses it must be able to.
 enum { FIRST_TOOL = 2 };
+static const int slot_order[OP_SLOTS] = {1, 2, 0};
 static op_tracer *holders[OP_SLOTS];
 
 static PyObject *monitoring(void)
@@ -94,7 +96,8 @@ static PyObject *who_holds(PyObject *module)
 static int take_tool(op_tracer *tracer)
 {
     PyObject *module = monitoring();
-    for (int slot = 0; slot < OP_SLOTS; slot++) {
+    for (int i = 0; i < OP_SLOTS; i++) {
+        int slot = slot_order[i];
         PyObject *name = PyObject_CallMethod(module, "get_tool", "i", slot + FIRST_TOOL);
         bool is_free = name == Py_None;
         Py_XDECREF(name);

@@ -148,3 +148,8 @@ def test_multiprocessing(place: tracing.Place, method: str) -> None:
     workers = [segment for segment in segments if segment.calls("work")]
     assert 1 <= len(workers) <= 2
     assert all(segment.calls("main") == 0 for segment in workers)
+
+
+def test_the_program_behaves_the_same(place: tracing.Place) -> None:
+    (place.folder / "same").mkdir()
+    place.judge("traced_same", 29, str(place.inside / "same"))

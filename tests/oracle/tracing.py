@@ -58,9 +58,9 @@ class Place:
             timeout=SECONDS,
         )
 
-    def judge(self, program: str, least: int) -> None:
+    def judge(self, program: str, least: int, *arguments: str) -> None:
         """Runs a program of cases; fails with what is wrong."""
-        done = self.run(program, self.agents)
+        done = self.run(program, self.agents, *arguments)
         assert done.returncode == 0, f"exit code {done.returncode}\n{done.stdout}\n{done.stderr}"
         told: dict[str, str | None] = json.loads(done.stdout.splitlines()[-1])
         wrong = [f"--- {name}\n{text}" for name, text in told.items() if text]
