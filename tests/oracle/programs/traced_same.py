@@ -5,22 +5,12 @@ Each is run in a child of its own, bare and then with each kind of tracing: exit
 compared.
 """
 
-# Some are imported for the children, which would take long to do it each.
-import asyncio  # noqa: F401
-import cProfile  # noqa: F401
-import ctypes  # noqa: F401
-import doctest  # noqa: F401
+import importlib.util
 import json
 import os
-import pstats  # noqa: F401
 import sys
 
 import traced
-
-try:
-    import coverage  # noqa: F401
-except ImportError:
-    pass
 
 SNIPPETS = {
     "exit_code": "import sys\ndef f(): sys.exit(3)\nf()",
@@ -94,27 +84,6 @@ def y():
 i = y(); next(i)
 try: i.throw(RuntimeError('through'))
 except RuntimeError as error: print(error, error.__traceback__.tb_next.tb_next.tb_lineno)
-""",
-    "asyncio": """
-import asyncio
-async def step(n):
-    try: await asyncio.sleep(0)
-    except asyncio.CancelledError: print('cancelled', n); raise
-    return n
-async def ticks():
-    try:
-        for i in range(3): yield i
-    finally: print('closed')
-async def main():
-    print(await asyncio.gather(*map(step, range(4))))
-    async for i in ticks():
-        if i: break
-    t = asyncio.ensure_future(step(9)); await asyncio.sleep(0); t.cancel()
-    try: await t
-    except asyncio.CancelledError: print('yes')
-    try: await asyncio.wait_for(asyncio.sleep(5), 0.001)
-    except asyncio.TimeoutError: print('late')
-asyncio.run(main())
 """,
     "recursion_limit": """
 import sys
@@ -241,6 +210,27 @@ for t in ts: t.join()
 print(sum(out), threading.active_count())
 """,
     "stderr_and_warnings": "import warnings, sys\ndef f(): warnings.warn('old', DeprecationWarning, stacklevel=2)\nwarnings.simplefilter('always')\nf()\nprint('x', file=sys.stderr)",
+    "asyncio": """
+import asyncio
+async def step(n):
+    try: await asyncio.sleep(0)
+    except asyncio.CancelledError: print('cancelled', n); raise
+    return n
+async def ticks():
+    try:
+        for i in range(3): yield i
+    finally: print('closed')
+async def main():
+    print(await asyncio.gather(*map(step, range(4))))
+    async for i in ticks():
+        if i: break
+    t = asyncio.ensure_future(step(9)); await asyncio.sleep(0); t.cancel()
+    try: await t
+    except asyncio.CancelledError: print('yes')
+    try: await asyncio.wait_for(asyncio.sleep(5), 0.001)
+    except asyncio.TimeoutError: print('late')
+asyncio.run(main())
+""",
     "coverage": """
 import os, sys
 try: import coverage
@@ -256,6 +246,8 @@ data = c.get_data()
 print([sorted(data.lines(name)) for name in data.measured_files()])
 """,
 }
+# They take long to import, so it is done once, before the children are forked.
+IMPORTED = {"asyncio", "coverage"}
 COVERED = """def f(n):
     total = 0
     for i in range(n):
@@ -313,6 +305,8 @@ def main():
     for name, text in SNIPPETS.items():
         if wanted and name not in wanted:
             continue
+        if name in IMPORTED and importlib.util.find_spec(name):
+            importlib.import_module(name)
         found = {}
         for kind, start in (("bare", None), ("calls", start_calls), ("counts", start_counts), ("lines", start_lines)):
             done = run(text, start, os.path.join(folder, "output"))
