@@ -20,7 +20,7 @@ PROGRAMS = {
     "traced_calls": 14,
     "traced_generators": 20,
     "traced_classes": 14,
-    "traced_switches": 11,
+    "traced_switches": 13,
     "traced_threads": 9,
     "traced_timers": 9,
     "traced_lines": 15,

@@ -23,7 +23,7 @@ ENDS = {
     "executed": (0, ["executed", "<built-in method posix.execv>"]),
 }
 FORKS = ("forked", "fork_in_thread", "forked_and_left", "fork_of_fork", "subprocesses")
-KILLS = 200
+KILLS = {"calls,builtins": 200, "counts,builtins": 50, "lines": 50}
 METHODS = ("fork", "spawn", "forkserver")
 
 
@@ -102,27 +102,51 @@ def test_forks(place: tracing.Place) -> None:
     assert left.threads[0].open == []
 
 
-def test_kills(place: tracing.Place) -> None:
-    """SIGKILL at 200 moments, from the very begin on: the program itself counts the calls that returned to it."""
-    told = run(place, "kills", "kills", str(KILLS))
-    assert isinstance(told, list) and len(told) == KILLS
+def test_fork_beside_threads(place: tracing.Place) -> None:
+    assert run(place, "beside", "fork_beside_threads") == {"fork_beside_threads": 0}
+    segments = segment_reader.read_all(place.folder / "beside/fork_beside_threads")
+    assert sorted(segment.calls("leaf") for segment in segments) == [10] + [50] * 10
+    (parent,) = [segment for segment in segments if segment.calls("leaf") == 10]
+    assert all(segment.calls("leaf_of_threads") == 0 for segment in segments if segment is not parent)
+    assert sum(edge.callee == "leaf_of_threads" and edge.calls > 0 for edge in parent.edges) == 3
+
+
+def test_suspended_time(place: tracing.Place) -> None:
+    run(place, "suspended", "suspends")
+    (segment,) = segment_reader.read_all(place.folder / "suspended/suspends")
+    nap = segment.sum("naps", "total")
+    suspended = segment.sum("numbers", "suspended")
+    assert nap <= suspended <= 1.2 * nap, (nap, suspended)
+    assert segment.sum("numbers", "total") < nap // 4
+
+
+@pytest.mark.parametrize("modes", KILLS)
+def test_kills(place: tracing.Place, modes: str) -> None:
+    """SIGKILL at many moments, from the very begin on: the program itself counts the calls that returned to it."""
+    name = "kills-" + modes.replace(",", "-")
+    told = run(place, name, "kills", modes, str(KILLS[modes]))
+    assert isinstance(told, list) and len(told) == KILLS[modes]
     counted = 0
     for number, returned in enumerate(told):
-        segments = segment_reader.read_all(place.folder / "kills" / str(number))
+        segments = segment_reader.read_all(place.folder / name / str(number))
         assert len(segments) <= 1
         if not segments:
             assert returned == [0, 0, 0, 0]
             continue
         (segment,) = segments
-        names = ("leaf", "raises", "numbers", "<built-in method builtins.len>")
-        found = [segment.calls(name) for name in names]
-        for name, seen, calls in zip(names, returned, found):
-            assert seen <= calls <= seen + 1, (number, name, returned, found)
+        if modes == "lines":
+            found = [hits for _place, hits in sorted(segment.lines.items())[1:]]  # without `while`, which is once
+        else:
+            found = [segment.calls(each) for each in ("leaf", "raises", "numbers", "<built-in method builtins.len>")]
+        for seen, calls in zip(returned, found):
+            assert seen <= calls <= seen + 1, (number, returned, found)
+        assert len(found) >= sum(seen > 0 for seen in returned)
+        assert (place.folder / name / str(number) / f"{segment.pid}-0.segment").stat().st_size < 1 << 20
         assert segment.lost == (0, 0, 0, 0)
         counted += returned[0] > 0
         for thread in segment.threads.values():
             assert len(thread.open) <= 3
-    assert counted > KILLS // 4
+    assert counted > KILLS[modes] // 4
 
 
 @pytest.mark.parametrize("method", METHODS)

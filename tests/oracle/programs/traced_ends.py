@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """A traced process for each way to end, and for each way to begin another: NAME.py AGENTS FOLDER WHAT...
 
-This process is not traced itself: for each WHAT it forks a child, which begins to trace into FOLDER/WHAT. `kills N` lets
-N children count the calls that returned in memory that they share with us, and kills each at some moment.
+This process is not traced itself: for each WHAT it forks a child, which begins to trace into FOLDER/WHAT. `kills MODES N`
+lets N children count the calls that returned in memory that they share with us, and kills each at some moment.
 """
 
 import ctypes
@@ -176,6 +176,46 @@ def subprocesses():
     leaf()
 
 
+def fork_beside_threads():
+    # Threads make calls all the time, and locks are held at any moment; the children have none of them.
+    stop = []
+
+    def busy_thread():
+        while not stop:
+            leaf_of_threads()
+
+    threads = [threading.Thread(target=busy_thread) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for _ in range(10):
+        pid = os.fork()
+        if pid == 0:
+            for _ in range(50):
+                leaf()
+            os._exit(0)
+        os.waitpid(pid, 0)
+        leaf()
+    stop.append(1)
+    for thread in threads:
+        thread.join()
+
+
+def leaf_of_threads():
+    pass
+
+
+def naps():
+    time.sleep(0.05)
+
+
+def suspends():
+    g = numbers()
+    next(g)
+    naps()
+    next(g)
+    g.close()
+
+
 SCENARIOS = {
     each.__name__: each
     for each in (
@@ -194,6 +234,8 @@ SCENARIOS = {
         forked_and_left,
         fork_of_fork,
         subprocesses,
+        fork_beside_threads,
+        suspends,
     )
 }
 
@@ -216,21 +258,28 @@ def busy(counters, at):
         counters[at + 3] += 1
 
 
-def kills(folder, count):
+def busy_lines(counters, at):
+    while True:
+        counters[at] += 1
+        counters[at + 1] += 1
+
+
+def kills(folder, modes, count):
     shared = mmap.mmap(-1, count * COUNTERS * 8)
     counters = memoryview(shared).cast("Q")
     numbers_of_kills = random.Random(4)
-    pids = []
     for number in range(count):
         os.mkdir("%s/%d" % (folder, number))
         pid = os.fork()
         if pid == 0:
-            traced.agent.start("%s/%d" % (folder, number), "calls,builtins")
+            profiler = traced.agent.start("%s/%d" % (folder, number), modes)
+            if modes == "lines":
+                profiler.add_code(busy_lines.__code__)
+                busy_lines(counters, number * COUNTERS)
             busy(counters, number * COUNTERS)
         time.sleep(numbers_of_kills.uniform(0, 0.006))
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
-        pids.append(pid)
     return [list(counters[i * COUNTERS : (i + 1) * COUNTERS]) for i in range(count)]
 
 
@@ -238,7 +287,7 @@ def main():
     traced.load_agent(sys.argv[1])
     folder, wanted = sys.argv[2], sys.argv[3:]
     if wanted[0] == "kills":
-        print(json.dumps(kills(folder, int(wanted[1]))))
+        print(json.dumps(kills(folder, wanted[1], int(wanted[2]))))
         return
     gc.disable()
     told = {}

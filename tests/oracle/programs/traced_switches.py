@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Calls of one thread: when the profiler is switched on and off in the midst of them."""
 
+import resource
+
 import traced
 from traced import Clock, case
 
@@ -176,6 +178,50 @@ def read_while_enabled(p):
     found = traced.rows_of(p, files={__file__})
     assert (None, "ask") in found and found[None, "leaf"] == (2, 2, 2.0, 2.0), found
     return {}
+
+
+@case("", manual=True)
+def profilers_leave_nothing(_):
+    def twice():
+        yield 1
+        yield 2
+
+    def run():
+        p = traced.agent.Profiler()
+        p.enable()
+        list(twice())
+        p.disable()
+        p.getstats()
+        lines = traced.agent.LineProfiler()
+        lines.add_code(twice.__code__)
+        lines.enable()
+        list(twice())
+        lines.disable()
+        lines.results()
+
+    for _ in range(50):
+        run()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for _ in range(300):
+        run()
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 2048
+    return {}
+
+
+@case("", manual=True)
+def calls_past_a_million(_):
+    p = traced.agent.Profiler(builtins=False)
+    p.enable()
+    for _ in range(1_100_000):
+        nothing()
+    p.disable()
+    (row,) = [each for each in p.getstats() if traced.name_of(each.code) == "nothing"]
+    assert row.callcount == 1_100_000 and row.reccallcount == 0
+    return {}
+
+
+def nothing():
+    pass
 
 
 # What the interpreter holds keeps it alive. For ever, so this is the last.
