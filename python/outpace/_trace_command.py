@@ -58,7 +58,7 @@ def first_on_path(folder: str | None) -> None:
 
 
 def load_script(path: str) -> tuple[CodeType, ModuleType]:
-    full = os.path.abspath(path)
+    full = os.path.join(os.getcwd(), path)  # as Python does: "./script.py" keeps its dot
     if os.path.isdir(full) or importlib.machinery.PathFinder.find_spec("__main__", [full]):
         spec = importlib.machinery.PathFinder.find_spec("__main__", [full])
         if spec is None or spec.loader is None:
