@@ -286,7 +286,8 @@ timed = q(f)
 print(timed(4), q.runcall(f, 4), type(q.runctx("f(4)", {"f": f}, {})).__name__)
 out = io.StringIO(); q.print_stats(out, stripzeros=True); print(out.getvalue().splitlines()[0], timed.__name__)
 print([hits for line, hits, time in list(q.get_stats().timings.values())[0]])
-q.dump_stats("x.lprof")
+once = q.get_stats()  # each asks for the rate of the clock, which is better known the later it is asked for
+once.to_file("x.lprof")
 import pickle
 class Reader(pickle.Unpickler):
     def find_class(self, module, name):
@@ -294,7 +295,7 @@ class Reader(pickle.Unpickler):
         return lambda timings, unit: (timings, unit)
 with open("x.lprof", "rb") as file:
     read = Reader(file).load()
-print(read == (q.get_stats().timings, 1e-9), list(read[0])[0][1:])
+print(read == (once.timings, 1e-9), list(read[0])[0][1:])
 r = outpace.LineProfiler(use)
 r.print_stats(stripzeros=True)
 r.print_stats()
