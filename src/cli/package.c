@@ -45,8 +45,8 @@ static void try_folder(op_package *package, const char *folder)
         return;
     }
     if (package->start[0] == '\0') {
-        memcpy(package->start, real, strlen(real) + 1);
-        strcat(package->start, "/_start");
+        memcpy(package->start, real, strlen(real));
+        memcpy(package->start + strlen(real), "/_start", sizeof "/_start");
     }
     add_agents(package, real);
     length = snprintf(path, sizeof path, "%s/../../meson.build", real);

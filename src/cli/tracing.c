@@ -237,9 +237,9 @@ static void say_losses(const op_profile *profile, const op_collector_stats *stat
             op_say_note("%s: %lld", losses[i].text, (long long)lost);
         }
     }
-    if (stats->torn + stats->refused > 0) {
-        op_say_note("processes whose trace is damaged: %llu (%s)",
-                    (unsigned long long)(stats->torn + stats->refused), stats->why.message);
+    uint64_t damaged = stats->torn + stats->refused;
+    if (damaged > 0) {
+        op_say_note("processes whose trace is damaged: %llu (%s)", (unsigned long long)damaged, stats->why.message);
     }
 }
 

@@ -286,4 +286,36 @@ TAP_TEST(the_man_page_is_roff)
     op_buffer_fini(&out);
 }
 
+TAP_TEST(trace_and_lines)
+{
+    TAP_EQ_INT(parse("trace -s ncalls --top 5 --no-builtins --counts -v -o a.prof app.py -o x"), OP_OK);
+    TAP_OK(flags.verb == OP_VERB_TRACE && flags.no_builtins && flags.counts && flags.view && flags.top == 5);
+    TAP_EQ_STR(flags.sort_key, "ncalls");
+    TAP_EQ_UINT(flags.rest_count, 3);
+    TAP_EQ_INT(parse("lines -lvz -u 1e-3 -p a,b -p=c.py --function m:f --hot -d 0.5 -m app -v"), OP_OK);
+    TAP_OK(flags.verb == OP_VERB_LINES && flags.line_by_line && flags.view && flags.skip_zero && flags.hot);
+    TAP_OK(flags.unit_seconds > 0.00099 && flags.unit_seconds < 0.00101);
+    TAP_REQUIRE(flags.modules.count == 2 && flags.functions.count == 1);
+    TAP_EQ_STR(flags.modules.items[0], "a,b");
+    TAP_EQ_STR(flags.modules.items[1], "c.py");
+    TAP_EQ_STR(flags.functions.items[0], "m:f");
+    TAP_EQ_STR(flags.module, "app");
+    TAP_OK(refuses("trace", "nothing to trace", "outpace trace app.py"));
+    TAP_OK(refuses("lines -p '' app.py", "the value of --prof-mod is empty", "--prof-mod MODULE"));
+    TAP_OK(refuses("lines --function f app.py", "--function must be MODULE:NAME, not 'f'", "__main__:main"));
+    TAP_OK(refuses("lines -u -1 app.py", "--unit must be a number of seconds", "-u 1e-3"));
+}
+
+TAP_TEST(a_list_has_an_end)
+{
+    static char program[] = "outpace", verb[] = "lines", flag[] = "-pmodule";
+    char *many[OP_FLAGS_MAX_LIST + 3] = {program, verb};
+    int count = 2;
+    for (int i = 0; i <= OP_FLAGS_MAX_LIST; i++) {
+        many[count++] = flag;
+    }
+    TAP_EQ_INT(op_flags_parse(count, many, &flags, &error), OP_USAGE);
+    TAP_OK(strstr(error.message, "--prof-mod was given more than 64 times") != NULL);
+}
+
 TAP_MAIN()
