@@ -154,6 +154,29 @@ uint32_t op_functions_code(op_tracer *tracer, PyCodeObject *code)
     return add(tracer, (uintptr_t)code, (PyObject *)code, NULL);
 }
 
+// What a bound method of a C type came from: not the first of that name, as a class may hide it behind its own, which
+// calls it by super(). NULL: unknown. Borrowed.
+static PyObject *descriptor_of(const PyCFunctionObject *function, PyObject *name)
+{
+    PyObject *order = Py_TYPE(function->m_self)->tp_mro;
+    for (Py_ssize_t i = 0; order != NULL && i < PyTuple_GET_SIZE(order); i++) {
+        PyTypeObject *type = (PyTypeObject *)PyTuple_GET_ITEM(order, i);
+#if PY_VERSION_HEX >= 0x030C0000
+        PyObject *scope = PyType_GetDict(type);
+#else
+        PyObject *scope = Py_XNewRef(type->tp_dict);
+#endif
+        PyObject *found = scope != NULL ? PyDict_GetItemWithError(scope, name) : NULL;
+        Py_XDECREF(scope);   // the type keeps it
+        if (found != NULL && Py_TYPE(found) == &PyMethodDescr_Type &&
+            ((PyMethodDescrObject *)found)->d_method == function->m_ml) {
+            return found;
+        }
+    }
+    PyErr_Clear();
+    return NULL;
+}
+
 // As cProfile names it, for pstats: "<built-in method builtins.len>", "<method 'append' of 'list' objects>".
 // Runs no code of the program: only what C types are made of is asked for its repr.
 static PyObject *name_of_builtin(PyObject *callable)
@@ -180,7 +203,8 @@ static PyObject *name_of_builtin(PyObject *callable)
     } else {
         PyObject *attribute = PyUnicode_FromString(name);
         if (attribute != NULL) {
-            PyObject *found = _PyType_Lookup(Py_TYPE(function->m_self), attribute);   // borrowed
+            PyObject *found = descriptor_of(function, attribute);   // borrowed
+            found = found != NULL ? found : _PyType_Lookup(Py_TYPE(function->m_self), attribute);
             if (found != NULL && (Py_TYPE(found) == &PyMethodDescr_Type ||
                                   Py_TYPE(found) == &PyClassMethodDescr_Type || PyCFunction_Check(found))) {
                 Py_INCREF(found);
@@ -196,6 +220,25 @@ static PyObject *name_of_builtin(PyObject *callable)
         }
     }
     Py_XDECREF(module_name);
+    return text;
+}
+
+// "<built-in method __new__ of type object at 0x7f..>", as cProfile has it, is "of type objects" in a segment: the
+// address differs by process, where a profile has many, and one PyMethodDef makes the __new__ of all types. Takes over
+// the reference.
+static PyObject *without_address(PyObject *name)
+{
+    PyObject *mark = PyUnicode_FromString(" object at 0x");
+    Py_ssize_t at = mark != NULL ? PyUnicode_Find(name, mark, 0, PyUnicode_GET_LENGTH(name), 1) : -1;
+    Py_XDECREF(mark);
+    PyObject *head = at >= 0 ? PyUnicode_Substring(name, 0, at) : NULL;
+    PyObject *text = head != NULL ? PyUnicode_FromFormat("%U objects>", head) : NULL;
+    Py_XDECREF(head);
+    if (text == NULL) {
+        PyErr_Clear();
+        return name;
+    }
+    Py_DECREF(name);
     return text;
 }
 
@@ -215,6 +258,9 @@ uint32_t op_functions_builtin(op_tracer *tracer, PyObject *callable, uintptr_t k
         PyErr_Clear();
         tracer->segment.header->lost_functions++;
         return 0;
+    }
+    if (tracer->folder != NULL) {
+        name = without_address(name);
     }
     // Some libraries make a PyMethodDef at run time, which a capsule frees: that is held. `self` of others is not.
     PyObject *held = PyCFunction_Check(callable) ? ((PyCFunctionObject *)callable)->m_self

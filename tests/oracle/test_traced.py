@@ -19,7 +19,7 @@ def place(request: pytest.FixtureRequest) -> Iterator[tracing.Place]:
 PROGRAMS = {
     "traced_calls": 14,
     "traced_generators": 20,
-    "traced_classes": 14,
+    "traced_classes": 16,
     "traced_switches": 13,
     "traced_threads": 9,
     "traced_timers": 9,

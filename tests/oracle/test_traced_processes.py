@@ -54,6 +54,9 @@ def test_ends(place: tracing.Place) -> None:
         assert segment.sum("raises", "exceptions") == 10 + more
         assert segment.sum("leaf", "exceptions") == segment.sum("leaf", "resumes") == 0
         assert segment.sum("deep", "nested") == 500
+        # Nothing that differs by process: its address is in cProfile's name of it.
+        assert segment.calls("<built-in method __new__ of type objects>") >= 1
+        assert not [each.name for each in segment.functions.values() if "0x" in each.name]
         assert segment.calls("numbers") - segment.sum("numbers", "resumes") == 1
         assert segment.calls("numbers") in (20, 21)  # by the version, close() enters it
         (thread,) = segment.threads.values()
@@ -176,4 +179,4 @@ def test_multiprocessing(place: tracing.Place, method: str) -> None:
 
 def test_the_program_behaves_the_same(place: tracing.Place) -> None:
     (place.folder / "same").mkdir()
-    place.judge("traced_same", 29, str(place.inside / "same"))
+    place.judge("traced_same", 30, str(place.inside / "same"))

@@ -1,10 +1,18 @@
 # SPDX-License-Identifier: MIT
 """Calls of one thread: classes, decorators, lambdas, and C functions of every kind."""
 
+import collections
+import contextlib
 import functools
 import math
 import operator
+import os
+import random
+import re
+import struct
 import sys
+import types
+import zlib
 
 import traced
 from traced import MINOR, Clock, case, name_of
@@ -380,6 +388,123 @@ def c_functions_as_cprofile_names_them(_):
 
     theirs, ours = names_by(cProfile.Profile()), names_by(traced.agent.Profiler())
     assert ours == theirs, sorted(set(ours.items()) ^ set(theirs.items()))
+    return {}
+
+
+class Text(str):
+    def upper(self):
+        return super().upper() + str.lower(self) + super().join(["a", "b"])
+
+
+def last():
+    pass
+
+
+def call_forms():
+    args, options = ([3, 1, 2],), {"reverse": True}
+    sorted(*args)
+    sorted(*args, **options)
+    sorted([1], **options)
+    max(1, 2, key=abs)
+    max(*[1, 2])
+    print("", end="", **{"sep": ""})
+    dict().update(a=1)
+    {}.update(**{"b": 2})
+    [].append(*[1])
+    list.append([], *[1])
+    [].sort(key=len, reverse=True) if len([]) else [].sort(key=None)
+    Text("ab").upper()
+    if MINOR not in (12, 13):  # there cProfile's stack is wrong from then on
+        types.MethodType(len, ())()
+        types.MethodType(sorted, [2, 1])(key=abs)
+    functools.partial(max, 3)(4)
+    operator.methodcaller("upper")("a")
+    operator.attrgetter("real")(1)
+    isinstance(1, int), isinstance(1, *[(int, str)])
+    next(iter([1])), next(iter([]), None)
+    getattr(1, "nothing", None), hasattr(1, "nothing")
+    "%s" % Text("a"), "{}".format(1), f"{1!r:>3}"
+    with contextlib.suppress(ValueError):
+        [].index(3)
+    with contextlib.suppress(TypeError):
+        len(1, 2)
+    with contextlib.suppress(TypeError):
+        [].append()
+    with contextlib.suppress(TypeError):
+        sorted(None)
+    with contextlib.suppress(AttributeError):
+        None.nothing()
+    with contextlib.suppress(TypeError):
+        args()
+    with contextlib.suppress(KeyError):
+        {}.pop("a")
+    with contextlib.suppress(TypeError):
+        max(*3)
+    with contextlib.suppress(ZeroDivisionError):
+        list(map(lambda n: 1 // n, [0]))
+    with open(os.devnull) as file:
+        file.read()
+    [*map(len, ["a"])], [*filter(None, [1])], sum(map(abs, [1, -1]))
+    any(n for n in range(3)), all([len("a"), 1])
+    re.sub("a", lambda match: match.group().upper(), "banana")
+    memoryview(b"ab").tobytes(), bytearray(b"a").extend(b"b"), {1}.union({2}), (1,).count(1), (1.5).hex(), 1j.conjugate()
+    collections.OrderedDict(a=1).move_to_end("a"), collections.deque([1]).appendleft(0), collections.Counter("aab").most_common(1)
+    random.Random(1).random(), struct.pack("<I", 1), struct.Struct("<I").unpack(b"abcd"), zlib.crc32(b"a")
+    last()
+
+
+def rows_by(profiler):
+    for _ in range(3):  # so that code is specialised, and adapts again
+        profiler.enable()
+        call_forms()
+        profiler.disable()
+    rows = {}
+    for each in profiler.getstats():
+        name = each.code if isinstance(each.code, str) else (each.code.co_name, each.code.co_firstlineno)
+        if "disable" in name or "lsprof" in name:
+            continue
+        name = plain(name)
+        rows[name] = rows.get(name, 0) + each.callcount
+        for sub in each.calls or ():
+            called = plain(sub.code) if isinstance(sub.code, str) else (sub.code.co_name, sub.code.co_firstlineno)
+            rows[name, called] = rows.get((name, called), 0) + sub.callcount
+    return rows
+
+
+def plain(name):
+    """Without addresses. What super() calls is named by cProfile after the Python function that hides it."""
+    if not isinstance(name, str):
+        return name
+    name = re.sub("at 0x[0-9a-f]+", "at", name)
+    names = {"Text.upper": "<method 'upper' of 'str' objects>", "Random.seed": "<method 'seed' of '_random.Random' objects>"}
+    found = re.fullmatch(r"<function (\S+) at>", name)
+    return names[found[1]] if found else name
+
+
+@case(
+    """
+case 1/1 0 2
+  leaf 2/2 2 2
+leaf 2/2 2 2
+"""
+)
+def methods_of_c_functions():
+    types.MethodType(len, ())()
+    leaf()
+    types.MethodType(sorted, [2, 1])(key=abs)
+    leaf()
+
+
+@case("", manual=True)
+def calls_of_all_forms_as_cprofile(_):
+    import cProfile
+
+    call_forms()
+    theirs, ours = rows_by(cProfile.Profile()), rows_by(traced.agent.Profiler())
+    different = sorted(map(repr, set(ours.items()) ^ set(theirs.items())))
+    assert not different, "\n".join(
+        "%s%s" % ("ours " if each in map(repr, ours.items()) else "theirs ", each) for each in different
+    )
     return {}
 
 

@@ -37,7 +37,13 @@ def numbers():
         n += 1
 
 
+class Made:
+    def __new__(cls):
+        return object.__new__(cls)
+
+
 def work():
+    Made()
     for _ in range(100):
         leaf()
     for _ in range(10):

@@ -209,6 +209,15 @@ for t in ts: q.put(None)
 for t in ts: t.join()
 print(sum(out), threading.active_count())
 """,
+    "thread_class": """
+import threading
+class Mine(threading.Thread):
+    def __getattribute__(self, name):
+        if name == '_name': print('asked')
+        return super().__getattribute__(name)
+    def run(self): print('runs')
+t = Mine(); t.start(); t.join()
+""",
     "stderr_and_warnings": "import warnings, sys\ndef f(): warnings.warn('old', DeprecationWarning, stacklevel=2)\nwarnings.simplefilter('always')\nf()\nprint('x', file=sys.stderr)",
     "asyncio": """
 import asyncio
