@@ -456,10 +456,9 @@ op_segment_edge *op_edge_make(op_thread *thread, uint32_t caller, uintptr_t key,
         edge = take_edge(thread);
     }
     if (edge != NULL) {
-        uint32_t ids[2] = {caller, callee};
         edge->caller = caller;
         edge->callee = callee;
-        edge->check = (uint32_t)op_segment_check(0, ids, sizeof ids);
+        edge->check = (uint32_t)op_segment_check(0, edge, offsetof(op_segment_edge, check));
         __atomic_store_n(&thread->edges->count, thread->edges->count + 1, __ATOMIC_RELEASE);
         thread->edge_count++;
         size_t at = op_edge_hash(key, caller);

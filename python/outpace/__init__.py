@@ -11,11 +11,11 @@ imported at first use only:
 """
 
 from outpace._agents import extra_folders
-from outpace._executable import find_executable
 from outpace._version import __version__
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from outpace._executable import find_executable
     from outpace._ipython import Shell
     from outpace._line_marker import profile
     from outpace._line_profiler import LineProfiler
@@ -27,7 +27,12 @@ __all__ = ["LineProfiler", "Profiler", "__version__", "find_executable", "profil
 __path__.extend(extra_folders())
 del extra_folders
 
-_LATE = {"LineProfiler": "_line_profiler", "Profiler": "_profiler", "profile": "_line_marker"}
+_LATE = {
+    "LineProfiler": "_line_profiler",
+    "Profiler": "_profiler",
+    "find_executable": "_executable",
+    "profile": "_line_marker",
+}
 
 
 def __getattr__(name: str) -> object:

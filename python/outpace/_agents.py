@@ -7,11 +7,12 @@ of its build, and the executable knows of more: it names their folders to the pr
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import sys
-from collections.abc import Iterable
-from importlib.machinery import EXTENSION_SUFFIXES
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 NAME = "_agent"
 OVERRIDE = "OUTPACE_TRACE_AGENT"
@@ -33,6 +34,8 @@ def extra_folders() -> list[str]:
 def agent_folders() -> list[str]:
     """All folders that may hold agents, the first found wins."""
     folders = [os.path.dirname(os.path.abspath(__file__)), *extra_folders()]
+    import importlib.util
+
     # An editable install knows the place in its build folder.
     spec = importlib.util.find_spec("outpace." + NAME)
     if spec is not None and spec.origin is not None:
@@ -40,12 +43,14 @@ def agent_folders() -> list[str]:
     return list(dict.fromkeys(folders))
 
 
-def find_agent(suffixes: Iterable[str] = EXTENSION_SUFFIXES) -> str:
+def find_agent(suffixes: Iterable[str] | None = None) -> str:
     """The path of the agent for the Python whose importlib.machinery.EXTENSION_SUFFIXES these are; default: this one.
 
     Raises FileNotFoundError, whose text says where it was looked for.
     """
-    folders, endings = agent_folders(), list(suffixes)
+    from importlib.machinery import EXTENSION_SUFFIXES
+
+    folders, endings = agent_folders(), list(EXTENSION_SUFFIXES if suffixes is None else suffixes)
     for folder in folders:
         for ending in endings:
             path = os.path.join(folder, NAME + ending)
