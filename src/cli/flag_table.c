@@ -75,7 +75,7 @@ const op_flag op_flag_table[] = {
     {"sort", '\0', "own|total", OP_FLAG_SORT, REPORT, AT(sort),
      "order of the table. own (default): time in the function itself; total: with all that it calls"},
     {"sort", 's', "KEY", OP_FLAG_TEXT, TRACE, AT(sort_key),
-     "order of the table: own, total, or a key of cProfile (tottime, cumtime, ncalls, name, ...)"},
+     "order of the table: own (default), total, or a key of cProfile (tottime, cumtime, ncalls, name, ...)"},
     {"top", '\0', "N", OP_FLAG_COUNT, REPORT | TRACE, AT(top), "at most N functions and lines"},
     {"thread", '\0', "NAME", OP_FLAG_TEXT, REPORT, AT(thread), "only the threads of that name"},
     {"json", '\0', NULL, OP_FLAG_SWITCH, REPORT | DUMP, AT(json), "print JSON"},

@@ -13,7 +13,7 @@
 static op_status choose_sort(const op_flags *flags, op_calls_table_options *options, op_error *error)
 {
     const char *key = flags->sort_key;
-    options->table.by_total = key == NULL || strcmp(key, "total") == 0;
+    options->table.by_total = key != NULL && strcmp(key, "total") == 0;
     if (key == NULL || options->table.by_total || strcmp(key, "own") == 0) {
         return OP_OK;
     }

@@ -111,7 +111,7 @@ def test_the_end_of_the_program_is_repeated_and_nothing_is_lost(traced: Traced, 
 def test_the_table_follows_the_last_byte(traced: Traced) -> None:
     app = traced.write("app.py", WORK + "import sys; work(); sys.stdout.write('no end of line'); sys.stdout.flush()")
     done = traced.run("trace", app)
-    assert done.stdout.startswith("no end of lineCalls by total time")
+    assert done.stdout.startswith("no end of lineCalls by own time")
     assert done.stderr == ""
 
 
