@@ -44,6 +44,18 @@ static inline op_saved_error op_error_save(void)
 #define op_error_restore(saved) PyErr_Restore((saved).type, (saved).value, (saved).traceback)
 #endif
 
+// At most `most` of `bytes`, and no part of a character.
+static inline size_t op_utf8_cut(const char *text, size_t bytes, size_t most)
+{
+    if (bytes <= most) {
+        return bytes;
+    }
+    while (most > 0 && ((unsigned char)text[most] & 0xc0) == 0x80) {
+        most--;
+    }
+    return most;
+}
+
 // --- functions ----------------------------------------------------------------------------------------------------
 
 // The key of a function is the address of its code object, or of its PyMethodDef; both are even. What it belongs to

@@ -58,8 +58,8 @@ static const char *utf8_of(PyObject *text, PyObject **owner, uint32_t *bytes)
         *bytes = 0;
         return "";
     }
-    Py_ssize_t length = PyBytes_GET_SIZE(*owner);
-    *bytes = (uint32_t)(length > OP_SEGMENT_MAX_TEXT_BYTES ? OP_SEGMENT_MAX_TEXT_BYTES : length);
+    *bytes = (uint32_t)op_utf8_cut(PyBytes_AS_STRING(*owner), (size_t)PyBytes_GET_SIZE(*owner),
+                                   OP_SEGMENT_MAX_TEXT_BYTES);
     return PyBytes_AS_STRING(*owner);
 }
 

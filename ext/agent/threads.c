@@ -206,9 +206,7 @@ void op_thread_name(op_thread *thread_of_tracer)
     PyObject *name = thread != NULL && attribute != NULL ? PyObject_GenericGetAttr(thread, attribute) : NULL;
     const char *text = name != NULL && PyUnicode_Check(name) ? PyUnicode_AsUTF8(name) : NULL;
     if (text != NULL) {
-        size_t bytes = strlen(text);
-        bytes = bytes < sizeof record->name ? bytes : sizeof record->name - 1;
-        memcpy(record->name, text, bytes);
+        memcpy(record->name, text, op_utf8_cut(text, strlen(text), sizeof record->name - 1));
     }
     Py_XDECREF(name);
     Py_XDECREF(attribute);

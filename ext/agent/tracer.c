@@ -32,7 +32,7 @@ static void copy_text(char *to, size_t room, PyObject *text)
         PyErr_Clear();
         utf8 = "";
     }
-    snprintf(to, room, "%s", utf8);   // cut where it is too long
+    memcpy(to, utf8, op_utf8_cut(utf8, strlen(utf8), room - 1));   // what is behind it is 0 already
 }
 
 static void describe_process(op_segment_header *header)

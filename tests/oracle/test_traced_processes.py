@@ -114,6 +114,14 @@ def test_fork_beside_threads(place: tracing.Place) -> None:
     assert sum(edge.callee == "leaf_of_threads" and edge.calls > 0 for edge in parent.edges) == 3
 
 
+def test_long_names_are_cut_between_characters(place: tracing.Place) -> None:
+    run(place, "long", "long_names")
+    (segment,) = segment_reader.read_all(place.folder / "long/long_names")
+    names = [each.name for each in segment.functions.values() if each.name.startswith("aé")]
+    assert names == ["a" + 2047 * "é"]
+    assert {thread.name for thread in segment.threads.values()} == {"MainThread", "a" + 31 * "é"}
+
+
 def test_suspended_time(place: tracing.Place) -> None:
     run(place, "suspended", "suspends")
     (segment,) = segment_reader.read_all(place.folder / "suspended/suspends")

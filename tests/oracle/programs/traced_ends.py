@@ -222,6 +222,13 @@ def suspends():
     g.close()
 
 
+def long_names():
+    exec("def %s(): pass\n%s()" % (2 * ("a" + 2500 * "é",)))
+    thread = threading.Thread(target=leaf, name="a" + 60 * "é")
+    thread.start()
+    thread.join()
+
+
 SCENARIOS = {
     each.__name__: each
     for each in (
@@ -242,6 +249,7 @@ SCENARIOS = {
         subprocesses,
         fork_beside_threads,
         suspends,
+        long_names,
     )
 }
 
