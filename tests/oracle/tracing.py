@@ -25,6 +25,7 @@ OLDEST = 10
 FOUND = [each for each in interpreters.find() if each.minor >= OLDEST]
 PEERS = ("greenlet", "coverage")
 SECONDS = 120
+SANITIZED = os.environ.get("OUTPACE_SANITIZER") == "address"
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,11 @@ class Place:
         kept |= {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONUTF8": "1", "LC_ALL": "C.UTF-8"}
         if self.peers:
             kept["PYTHONPATH"] = str(self.inside / "peers")
+        if SANITIZED:
+            # The interpreter is not built with it, so its runtime must be there first. Programs here end by signals.
+            options = "detect_leaks=0:handle_segv=0:handle_abort=0:quarantine_size_mb=1"
+            kept["ASAN_OPTIONS"] = f"{kept.get('ASAN_OPTIONS', '')}:{options}"
+            kept |= {"LD_PRELOAD": sanitizer_of(self.folder / "agents"), "PYTHONMALLOC": "malloc"}
         return kept | more
 
     def run(self, program: str, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
@@ -67,6 +73,13 @@ class Place:
         assert not wrong, f"{len(wrong)} of {len(told)} are wrong\n" + "\n".join(wrong) + f"\n{done.stderr}"
         assert len(told) >= least, sorted(told)
         assert done.stderr == ""
+
+
+def sanitizer_of(agents: Path) -> str:
+    """The libraries of the sanitizers that the agents were linked with, as LD_PRELOAD wants them."""
+    told = subprocess.run(["ldd", *sorted(agents.glob("*.so"))[:1]], check=True, capture_output=True, text=True).stdout
+    lines = [line.split() for line in told.splitlines()]
+    return ":".join(words[2] for words in lines if words[0].startswith(("libasan", "libubsan")) and len(words) > 2)
 
 
 def agents_folder() -> Path:
@@ -99,6 +112,8 @@ def peers_of(minor: int) -> Path | None:
 @contextlib.contextmanager
 def placed(interpreter: Interpreter) -> Iterator[Place]:
     agents = agents_folder()
+    if SANITIZED and interpreter.root != Path("/"):
+        pytest.skip("the sanitizer's runtime is not in there")
     peers = peers_of(interpreter.minor)
     with tempfile.TemporaryDirectory(prefix="outpace-traced-", dir=interpreter.scratch) as scratch:
         folder = Path(scratch)
