@@ -33,6 +33,8 @@ def extra_folders() -> list[str]:
 
 def agent_folders() -> list[str]:
     """All folders that may hold agents, the first found wins."""
+    import importlib.util  # late, as every import of the package reads this file
+
     folders = [os.path.dirname(os.path.abspath(__file__)), *extra_folders()]
     import importlib.util
 
