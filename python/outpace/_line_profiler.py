@@ -12,7 +12,7 @@ from typing import Any, ParamSpec, TextIO, TypeVar
 from outpace import _agents
 from outpace._line_table import LineStats, Place
 from outpace._marking import codes_of
-from outpace._stepping import Function, Gate
+from outpace._stepping import Gate, Thing
 
 try:
     from outpace._agent import LineProfiler as _LineProfiler
@@ -86,9 +86,9 @@ class LineProfiler:
     def enable_by_count(self) -> None:
         """Starts counting; as often as this was called, ``disable_by_count`` is needed to stop."""
         with self._gate.lock:
-            self._gate.wanted += 1
-            if self._gate.wanted == 1:
+            if self._gate.wanted == 0:
                 self._profiler.enable()
+            self._gate.wanted += 1
 
     def disable_by_count(self) -> None:
         with self._gate.lock:
@@ -104,7 +104,7 @@ class LineProfiler:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.disable_by_count()
 
-    def __call__(self, function: Function) -> Function:
+    def __call__(self, function: Thing) -> Thing:
         """Chooses a function and gives one that has the profiler on while it runs; ``async def`` and generators too."""
         self.add_function(function)
         return self._gate.wrap(function)

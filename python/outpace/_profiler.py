@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from types import CodeType, TracebackType
+from types import CodeType, FunctionType, TracebackType
 from typing import Any, ParamSpec, TypeVar
 
 from outpace import _agents
-from outpace._stepping import Function, Gate
+from outpace._stepping import Gate, Thing
 
 try:
     from outpace._agent import Profiler as _Profiler
@@ -134,15 +134,17 @@ class Profiler(_Profiler):
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.disable()
 
-    def __call__(self, function: Function) -> Function:
-        """Decorates a function, also ``async def`` and generators: the profiler is on while it runs."""
-        if not callable(function):
-            raise TypeError(f"a function is needed, not {type(function).__name__}")
+    def __call__(self, function: Thing) -> Thing:
+        """Decorates a function, also ``async def`` and generators, a method of any kind, or all methods of a class.
+
+        Raises TypeError for what is no function and holds none.
+        """
         if self._gate is None:
             self._gate = Gate(self)
-        wrapper = self._gate.wrap(function)
-        vars(wrapper)["profiler"] = self
-        return wrapper
+        wrapped = self._gate.wrap(function)
+        if isinstance(wrapped, FunctionType):
+            vars(wrapped)["profiler"] = self
+        return wrapped
 
 
 def _sum(one: Times, other: Times) -> Times:

@@ -9,7 +9,8 @@ import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator
 from typing import Any, Protocol, TypeVar, cast
 
-Function = TypeVar("Function", bound=Callable[..., Any])
+Thing = TypeVar("Thing")
+HOLDERS = (staticmethod, classmethod, property, functools.cached_property, functools.partialmethod)
 
 
 class Switch(Protocol):
@@ -28,11 +29,38 @@ class Gate:
         self.wanted = 0
         self.lock = threading.Lock()
 
-    def wrap(self, function: Function) -> Function:
-        """A function like `function`, which has the profiler on while its own code runs, and what that calls.
+    def wrap(self, thing: Thing) -> Thing:
+        """What is like `thing`, and has the profiler on while its own code runs, and what that calls.
 
-        Of a coroutine or generator those are its steps: while it is suspended, others are not profiled on its behalf.
+        A class has its functions replaced. Raises TypeError for what is no function and holds none.
         """
+        inner: Any = thing
+        wrapped: Any
+        if isinstance(inner, type):
+            for name, value in list(vars(inner).items()):
+                if isinstance(value, HOLDERS) or inspect.isfunction(value):
+                    setattr(inner, name, self.wrap(value))
+                elif isinstance(value, type) and value.__qualname__.startswith(inner.__qualname__ + "."):
+                    self.wrap(value)
+            return thing
+        if isinstance(inner, (staticmethod, classmethod)):
+            wrapped = type(inner)(self.wrap(inner.__func__))
+        elif isinstance(inner, property):
+            get, put, delete = (each and self.wrap(each) for each in (inner.fget, inner.fset, inner.fdel))
+            wrapped = property(get, put, delete, inner.__doc__)  # type: ignore[arg-type]
+        elif isinstance(inner, functools.cached_property):
+            wrapped = functools.cached_property(self.wrap(inner.func))
+            wrapped.attrname = inner.attrname  # where it lies in a class already
+        elif isinstance(inner, functools.partialmethod):
+            wrapped = functools.partialmethod(self.wrap(inner.func), *inner.args, **inner.keywords)
+        elif callable(inner):
+            wrapped = self.wrap_function(inner)
+        else:
+            raise TypeError(f"a function is needed, not {type(inner).__name__}")
+        return cast(Thing, wrapped)
+
+    def wrap_function(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Of a coroutine or generator each step is profiled: while it is suspended, others are not on its behalf."""
         if inspect.iscoroutinefunction(function):
 
             @functools.wraps(function)
@@ -73,9 +101,9 @@ class Gate:
             @functools.wraps(function)
             def wrapper(*args: Any, **keywords: Any) -> Any:
                 with self.lock:
-                    self.wanted += 1
-                    if self.wanted == 1:
+                    if self.wanted == 0:
                         self.switch.enable()
+                    self.wanted += 1
                 try:
                     return function(*args, **keywords)
                 finally:
@@ -84,7 +112,7 @@ class Gate:
                         if self.wanted == 0:
                             self.switch.disable()
 
-        return cast(Function, wrapper)
+        return wrapper
 
     def steps(self, body: Generator[Any, Any, Any] | Steppable) -> Generator[Any, Any, Any]:
         """Runs `body` as `yield from` does, with the profiler on in each step."""
@@ -92,9 +120,9 @@ class Gate:
         sent: Any = None
         while True:
             with self.lock:
-                self.wanted += 1
-                if self.wanted == 1:
+                if self.wanted == 0:
                     self.switch.enable()
+                self.wanted += 1
             try:
                 if error is None:
                     item = body.send(sent)

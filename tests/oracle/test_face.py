@@ -319,6 +319,64 @@ r.print_stats()
     assert text.endswith("    c = C(); c.s(); c.c(); c.p; c.q; c.D().d(); w(); part(); f(10)\n") or "Total time: 0 s" in text
 
 
+@pytest.mark.parametrize("kind", ["Profiler", "LineProfiler"])
+def test_decorated_methods_and_classes(place: Place, kind: str) -> None:
+    program = (
+        CALLS
+        + LINES
+        + (
+            """
+import outpace, inspect
+make = getattr(outpace, sys.argv[1])
+p = make()
+class E:
+    @p
+    @staticmethod
+    def s(): return 1
+    @p
+    @classmethod
+    def c(cls): return cls.__name__
+    @p
+    @property
+    def r(self): return 3
+    @p
+    @functools.cached_property
+    def q(self): return 4
+    m = p(functools.partialmethod(lambda self, x: x, 5))
+    @p
+    async def a(self): return 6
+e = E()
+print(E.s(), e.s(), E.c(), e.c(), e.r, e.q, e.q, e.m(), inspect.iscoroutinefunction(e.a))
+if make.__name__ == 'Profiler':
+    print(sorted(calls(p).items()))
+else:
+    print([hits for lines in p.get_stats().timings.values() for line, hits, time in lines])
+p = make()
+wrapped = p(C)
+c = wrapped()
+print(wrapped is C, c.s(), C.c(), c.p, c.q, c.q, C.D().d())
+for wrong in (3, "f"):
+    try:
+        p(wrong)
+    except TypeError as error:
+        print(error)
+"""
+        )
+    )
+    (place.outside / "program.py").write_text(program)
+    done = place.run("program.py", kind)
+    assert done.returncode == 0, done.stderr
+    told = done.stdout.splitlines()
+    assert told[0] == "1 1 E E 3 4 4 5 True"
+    assert told[2] == "True 1 2 3 4 4 5"
+    if kind == "Profiler":
+        assert told[1] == str([("<lambda>", (1, 1)), ("c", (2, 2)), ("q", (1, 1)), ("r", (1, 1)), ("s", (2, 2))])
+        assert told[3:] == ["a function is needed, not int", "a function is needed, not str"]
+    else:
+        assert told[1] == "[2, 2, 1, 1, 1]"
+        assert told[3:] == ["3 has no Python code of its own", "'f' has no Python code of its own"]
+
+
 MARKED = """
 import outpace
 f = outpace.profile(f)
