@@ -36,7 +36,6 @@ def agent_folders() -> list[str]:
     import importlib.util  # late, as every import of the package reads this file
 
     folders = [os.path.dirname(os.path.abspath(__file__)), *extra_folders()]
-    import importlib.util
 
     # An editable install knows the place in its build folder.
     spec = importlib.util.find_spec("outpace." + NAME)
