@@ -146,16 +146,18 @@ int op_hook_start(op_tracer *tracer, PyObject *owner, Py_tracefunc function)
     if (op_callback_ready() != 0) {
         return -1;
     }
+    // Taken before what follows runs Python code, and so lets other threads run, which may want to start, too.
+    holder = tracer;
+    held_function = function;
     tracer->slot = 0;
     tracer->generation = op_callback_generation();
     held = op_callback_new(tracer, owner, on_python_hook);
     if (held == NULL || hook_threading(tracer, owner) != 0) {
         Py_CLEAR(held);
         tracer->slot = -1;
+        holder = NULL;
         return -1;
     }
-    holder = tracer;
-    held_function = function;
     tracer->enabled = true;
     PyThreadState *first = PyInterpreterState_ThreadHead(PyThreadState_Get()->interp);
     for (PyThreadState *state = first; state != NULL; state = PyThreadState_Next(state)) {
@@ -187,13 +189,8 @@ static saved_hook *take_saved(const PyThreadState *state)
     return NULL;
 }
 
-void op_hook_stop(op_tracer *tracer)
+static void unhook_threads(void)
 {
-    if (holder != tracer) {
-        return;
-    }
-    op_saved_error error = op_error_save();
-    tracer->enabled = false;
     PyThreadState *first = PyInterpreterState_ThreadHead(PyThreadState_Get()->interp);
     for (PyThreadState *state = first; state != NULL; state = PyThreadState_Next(state)) {
         saved_hook *saved = take_saved(state);
@@ -205,6 +202,16 @@ void op_hook_stop(op_tracer *tracer)
             PyMem_RawFree(saved);
         }
     }
+}
+
+void op_hook_stop(op_tracer *tracer)
+{
+    if (holder != tracer) {
+        return;
+    }
+    op_saved_error error = op_error_save();
+    tracer->enabled = false;
+    unhook_threads();
     while (saved_hooks != NULL) {   // of threads that ended
         saved_hook *next = saved_hooks->next;
         Py_XDECREF(saved_hooks->object);
@@ -213,6 +220,7 @@ void op_hook_stop(op_tracer *tracer)
     }
     set_threading(saved_threading != NULL ? saved_threading : Py_None);
     Py_CLEAR(saved_threading);
+    unhook_threads();   // of threads that began meanwhile
     holder = NULL;
     tracer->slot = -1;
     Py_CLEAR(held);

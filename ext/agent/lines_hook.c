@@ -62,6 +62,9 @@ static PyObject *on_python_trace(PyObject *self, PyObject *const *arguments, siz
 static void trace_lines(op_thread *thread, bool on)
 {
     PyThreadState *state = _PyThreadState_UncheckedGet();
+    if (line_callback == NULL) {
+        return;   // it is switched on just now
+    }
     if (on && state->c_tracefunc == NULL) {
         state->c_traceobj = Py_NewRef(line_callback);
         state->c_tracefunc = on_line;

@@ -22,10 +22,10 @@ PROGRAMS = {
     "traced_classes": 9,
     "traced_builtins": 7,
     "traced_switches": 13,
-    "traced_threads": 9,
+    "traced_threads": 11,
     "traced_timers": 9,
     "traced_lines": 15,
-    "traced_line_turns": 20,
+    "traced_line_turns": 21,
 }
 
 

@@ -10,6 +10,7 @@ import traceback
 
 import traced
 import traced_marks
+import traced_threads
 from traced_marks import lines, seconds_of
 
 
@@ -184,6 +185,22 @@ def generator_moves_to_another_thread():
     thread.start()
     thread.join()
     assert list(g) == [2]
+
+
+@lines()
+def switched_by_many_threads(profiler):
+    traced_threads.storm(
+        [
+            profiler.enable,
+            profiler.disable,
+            profiler.results,
+            lambda: profiler.add_code(shared.__code__),
+            lambda: profiler.select([(__file__, "")]),
+            lambda: profiler.select([]),
+        ],
+        [lambda: shared(3), lambda: list(moves()), lambda: int("x")],
+    )
+    profiler.disable()
 
 
 # --- what is chosen ---------------------------------------------------------------------------------------------------

@@ -2,8 +2,11 @@
 """Calls of several threads and greenlets."""
 
 import _thread
+import os
 import resource
+import sys
 import threading
+import time
 
 import traced
 from traced import MINOR, case
@@ -256,6 +259,72 @@ def ten_thousand_threads(p):
     assert grown < 4096, "%d KiB more" % grown
     found = traced.rows_of(p, files={__file__})
     return {(None, "leaf_a"): found[None, "leaf_a"]}
+
+
+@case("", manual=True)
+def switched_by_many_threads(_):
+    # On and off at any moment, while others call, yield, raise and are called by C: nothing falls, and all is off after.
+    p = traced.agent.Profiler()
+    storm(
+        [p.enable, p.disable, p.getstats, p.clear],
+        [lambda: list(iter_three()), lambda: sorted([2, 1], key=lambda x: -x), lambda: int("x"), leaf],
+    )
+    p.disable()
+    p.clear()
+    p.enable()
+    leaf()
+    p.disable()
+    assert traced.rows_of(p, files={__file__})[None, "leaf"][:2] == (1, 1)
+    return {}
+
+
+def iter_three():
+    yield from (1, 2, 3)
+
+
+def storm(switches, calls, seconds=0.3):
+    stop, wrong = [], []
+
+    def repeat(functions):
+        number = 0
+        while not stop:
+            number += 1
+            try:
+                functions[hash((number, len(functions), "abc")) % len(functions)]()
+            except ValueError:  # it is on already, by another; and of int("x")
+                pass
+            except BaseException as error:
+                wrong.append(error)
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    threads = [threading.Thread(target=repeat, args=(each,)) for each in (switches, calls, switches, calls, calls)]
+    for thread in threads:
+        thread.start()
+    time.sleep(seconds)
+    stop.append(True)
+    for thread in threads:
+        thread.join()
+    sys.setswitchinterval(interval)
+    assert not wrong, wrong[:3]
+
+
+@case("", manual=True)
+def counted_on_in_a_child(p):
+    # A profiler in memory goes on in a child, with what it has.
+    p.enable()
+    leaf()
+    pid = os.fork()
+    if pid == 0:
+        leaf()
+        in_thread(leaf)
+        p.disable()
+        os._exit(traced.rows_of(p, files={__file__})[None, "leaf"][0])
+    leaf()
+    p.disable()
+    assert os.WEXITSTATUS(os.waitpid(pid, 0)[1]) == 3
+    assert traced.rows_of(p, files={__file__}) == traced.parse("leaf 2/2 2 2")
+    return {}
 
 
 # A generator that another thread goes on with: each entry belongs to the thread that makes it.
