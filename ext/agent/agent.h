@@ -166,7 +166,7 @@ struct op_tracer {
     bool enabled;
     bool disabled_events;   // of sys.monitoring, by the answer of a handler
     bool waits;             // for the program to begin: nothing is counted before
-    bool in_timer;          // its timer runs: what that calls is not traced
+    int in_timer;           // so many threads run its timer: what that calls is not traced
     bool forked;            // in a child, with the parent's segment
     // During a fork and in the child until `forked` is seen to: what was open in the thread that forked. A copy, as
     // the stack itself lies in the segment, where the parent goes on.
@@ -251,7 +251,11 @@ static inline uint64_t op_ticks(void)
     return (uint64_t)op_clock_now_ns();
 }
 
-uint64_t op_timer_ticks(op_tracer *tracer);   // of tracer->timer
+uint64_t op_timer_ticks(op_tracer *tracer);         // of tracer->timer
+bool op_timer_runs_here(const op_tracer *tracer);   // this thread is in it
+// The same for an event. A timer may be Python code, during which other threads run: false where one of them has
+// switched the tracer off, which leaves nothing of what is open.
+bool op_timer_read(op_tracer *tracer, uint64_t *ticks);
 uint64_t op_now_outside(
     op_tracer *tracer);   // the time when no event is handled: what the timer calls is not traced
 
@@ -299,6 +303,10 @@ static inline op_segment_edge *op_edge_find(op_thread *thread, uint32_t caller, 
 static inline op_segment_edge *op_enter(op_tracer *tracer, op_thread *thread, uintptr_t key, PyObject *object,
                                         const bool builtin, const bool timed)
 {
+    uint64_t start = 0;
+    if (timed && !op_timer_read(tracer, &start)) {
+        return NULL;
+    }
     uint32_t caller = tracer->subcalls ? op_top_function(thread) : 0;
     op_segment_edge *edge = op_edge_find(thread, caller, key, object, builtin);
     if (OP_UNLIKELY(edge == NULL || (thread->top + 1 == thread->limit && !op_shadow_grow(thread)))) {
@@ -311,7 +319,7 @@ static inline op_segment_edge *op_enter(op_tracer *tracer, op_thread *thread, ui
     frame->child = 0;
     edge->open++;
     thread->open[edge->callee]++;
-    frame->start = op_now(tracer, timed);
+    frame->start = timed ? start : op_ticks();
     __atomic_signal_fence(__ATOMIC_SEQ_CST);   // order 4 of segment.h
     thread->top = frame;
     __atomic_store_n(&thread->record->depth, thread->record->depth + 1, __ATOMIC_RELEASE);
@@ -353,7 +361,11 @@ static inline void op_leave_top(op_thread *thread, uint64_t now, const bool exce
 static inline void op_leave(op_tracer *tracer, op_thread *thread, uintptr_t key, const bool exception,
                             const bool timed)
 {
-    uint64_t now = op_now(tracer, timed);
+    uint64_t now = 0;
+    if (timed && !op_timer_read(tracer, &now)) {
+        return;
+    }
+    now = timed ? now : op_ticks();
     if (OP_LIKELY(thread->top->key == key)) {
         op_leave_top(thread, now, exception);
     } else {

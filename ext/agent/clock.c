@@ -28,11 +28,27 @@ bool op_clock_is_invariant(void)
 #endif
 }
 
+static __thread const op_tracer *timing;   // whose timer this thread runs
+
+bool op_timer_runs_here(const op_tracer *tracer)
+{
+    return timing == tracer;
+}
+
+bool op_timer_read(op_tracer *tracer, uint64_t *ticks)
+{
+    uint64_t generation = tracer->generation;
+    *ticks = op_timer_ticks(tracer);
+    return tracer->enabled && tracer->generation == generation;
+}
+
 // An exception of the timer is reported as unraisable; the time is 0 then.
 uint64_t op_timer_ticks(op_tracer *tracer)
 {
     op_saved_error saved = op_error_save();   // an event may come while an exception is on its way
-    tracer->in_timer = true;                  // until the result is a number, as that may run code too
+    const op_tracer *before = timing;
+    timing = tracer;   // until the result is a number, as that may run code too
+    tracer->in_timer++;
     PyObject *result = PyObject_CallNoArgs(tracer->timer);
     int64_t ticks = 0;
     if (result != NULL) {
@@ -48,7 +64,8 @@ uint64_t op_timer_ticks(op_tracer *tracer)
         PyErr_WriteUnraisable(tracer->timer);
         ticks = 0;
     }
-    tracer->in_timer = false;
+    tracer->in_timer--;
+    timing = before;
     op_error_restore(saved);
     return (uint64_t)ticks;
 }

@@ -179,7 +179,7 @@ static int refuse_in_timer(const op_profiler *self, const char *what)
         PyErr_SetString(PyExc_RuntimeError, "the profiler was not initialised");
         return -1;
     }
-    if (self->tracer.in_timer) {
+    if (op_timer_runs_here(&self->tracer)) {
         PyErr_Format(PyExc_RuntimeError, "cannot %s profiler in external timer", what);
         return -1;
     }
@@ -205,7 +205,7 @@ static int profiler_init(PyObject *object, PyObject *arguments, PyObject *keywor
         if (refuse_in_timer(self, "initialise") != 0) {
             return -1;
         }
-        if (self->tracer.enabled) {
+        if (self->tracer.enabled || self->tracer.in_timer > 0) {   // in another thread
             PyErr_SetString(PyExc_RuntimeError, "the profiler is enabled: disable() it first");
             return -1;
         }

@@ -145,8 +145,11 @@ void op_tracer_close_open(op_tracer *tracer)
     }
     for (op_thread *thread = tracer->threads; thread != NULL; thread = thread->next) {
         while (thread->top != thread->root) {
-            // Once for each, as cProfile asks a timer.
-            op_leave_top(thread, op_now(tracer, tracer->timer != NULL), false);
+            // Once for each, as cProfile asks a timer. Meanwhile other threads may have closed it.
+            uint64_t now = op_now(tracer, tracer->timer != NULL);
+            if (thread->top != thread->root) {
+                op_leave_top(thread, now, false);
+            }
         }
     }
 }

@@ -72,7 +72,7 @@ class Place:
         wrong = [f"--- {name}\n{text}" for name, text in told.items() if text]
         assert not wrong, f"{len(wrong)} of {len(told)} are wrong\n" + "\n".join(wrong) + f"\n{done.stderr}"
         assert len(told) >= least, sorted(told)
-        assert done.stderr == ""
+        assert not done.stderr, done.stderr
 
 
 def sanitizer_of(agents: Path) -> str:

@@ -7,6 +7,7 @@ import resource
 import sys
 import threading
 import time
+import warnings
 
 import traced
 from traced import MINOR, case
@@ -264,17 +265,18 @@ def ten_thousand_threads(p):
 @case("", manual=True)
 def switched_by_many_threads(_):
     # On and off at any moment, while others call, yield, raise and are called by C: nothing falls, and all is off after.
-    p = traced.agent.Profiler()
-    storm(
-        [p.enable, p.disable, p.getstats, p.clear],
-        [lambda: list(iter_three()), lambda: sorted([2, 1], key=lambda x: -x), lambda: int("x"), leaf],
-    )
-    p.disable()
-    p.clear()
-    p.enable()
-    leaf()
-    p.disable()
-    assert traced.rows_of(p, files={__file__})[None, "leaf"][:2] == (1, 1)
+    # A timer in Python lets others run in the midst of an event.
+    for p in (traced.agent.Profiler(), traced.agent.Profiler(clock.read, 1.0)):
+        storm(
+            [p.enable, p.disable, p.getstats, p.clear],
+            [lambda: list(iter_three()), lambda: sorted([2, 1], key=lambda x: -x), lambda: int("x"), leaf],
+        )
+        p.disable()
+        p.clear()
+        p.enable()
+        leaf()
+        p.disable()
+        assert traced.rows_of(p, files={__file__})[None, "leaf"][:2] == (1, 1)
     return {}
 
 
@@ -312,6 +314,7 @@ def storm(switches, calls, seconds=0.3):
 @case("", manual=True)
 def counted_on_in_a_child(p):
     # A profiler in memory goes on in a child, with what it has.
+    warnings.simplefilter("ignore", DeprecationWarning)  # of threads that are just ending
     p.enable()
     leaf()
     pid = os.fork()
