@@ -135,13 +135,22 @@ class Late:
         self.profiler = profiler
         self.wanted = wanted  # module: starts of names, "" for all
 
-    def find_spec(self, name: str, path: "Sequence[str] | None" = None, target: "ModuleType | None" = None) -> None:
+    def find_spec(self, name: str, path: "Sequence[str] | None" = None, target: "ModuleType | None" = None) -> "Any":
         if name in self.wanted:
             place = place_of(PathFinder.find_spec(name, path))
             if place is not None:
                 select(self.profiler, [(place, start) for start in self.wanted.pop(name)])
-        if not self.wanted and self in sys.meta_path:
-            sys.meta_path.remove(self)
+        finders = sys.meta_path
+        if self not in finders:
+            return None
+        index = finders.index(self)  # type: ignore[arg-type]
+        if not self.wanted:
+            del finders[index]
+            # Who searches goes on behind this place, and would not ask the one that moved up to it.
+            return finders[index].find_spec(name, path, target) if index < len(finders) else None
+        if index > 0:  # finders that came later, such as pytest's, would find first
+            finders.insert(0, finders.pop(index))
+        return None
 
 
 def select(profiler: "LineProfiler", items: "list[tuple[str, str]]") -> None:

@@ -26,16 +26,25 @@ static op_id carry_text(joining *join, op_id text, bool *good)
     return id;
 }
 
-// One that was sampled under that id while this one lived.
+enum { MAX_GAP_NS = 1000000000 };
+
+// One that was sampled under that id while this one lived. The sampler may have seen the last of a short one before the
+// tracer was in it: then one that has its parent, too, and was there a moment before.
 static op_id find_process(const op_profile *profile, const op_process_row *row, size_t count)
 {
+    op_id before = 0;
     for (size_t i = 0; i < count; i++) {
         const op_process_row *other = &profile->processes.items[i];
-        if (other->pid == row->pid && other->started_ns <= row->ended_ns && row->started_ns <= other->ended_ns) {
+        if (other->pid != row->pid || other->started_ns > row->ended_ns) {
+            continue;
+        }
+        if (row->started_ns <= other->ended_ns) {
             return (op_id)(i + 1);
         }
+        bool close = row->started_ns - other->ended_ns <= MAX_GAP_NS;
+        before = close && other->parent_pid == row->parent_pid ? (op_id)(i + 1) : before;
     }
-    return 0;
+    return before;
 }
 
 static op_id find_thread(const op_profile *profile, op_id process, int64_t tid, size_t count)

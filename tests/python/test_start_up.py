@@ -302,6 +302,32 @@ print(len(sys.meta_path))
     assert select(hooked, "module late", program=program) == {(f"{hooked.folder}/later/late.py", "")}
 
 
+def test_a_module_that_another_finder_finds_is_chosen_too(hooked: Hooked) -> None:
+    hooked.write("later/late.py", "")
+    program = f"""
+import sys
+from importlib.machinery import PathFinder
+class Own:  # as pytest's for tests: first, and finds
+    asked = []
+    def find_spec(self, name, path=None, target=None):
+        self.asked.append(name)
+        return PathFinder.find_spec(name, path) if name.startswith("late") else None
+sys.meta_path.insert(0, Own())
+sys.path.append({str(hooked.folder / "later")!r})
+try:
+    import nosuchmodule
+except ImportError:
+    pass
+import late
+print(Own.asked, len(sys.meta_path))
+"""
+    variables = {"OUTPACE_TRACE_MODES": "lines", "OUTPACE_TRACE_SELECT": "module late"}
+    traced = hooked.run("-c", program, **variables)
+    assert hooked.selected() == {(f"{hooked.folder}/later/late.py", "")}
+    assert (traced.stdout, traced.stderr) == (hooked.run("-c", program, hooked=False, traced=False).stdout, "")
+    assert traced.stdout.startswith("['nosuchmodule', 'late'] ")
+
+
 def test_children_are_told_what_was_found(hooked: Hooked) -> None:
     program = "import os, subprocess, sys; subprocess.run([sys.executable, '-c', 'pass'], cwd='/')"
     select(hooked, "module beside", "module nosuch", program=program)

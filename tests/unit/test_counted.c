@@ -69,6 +69,22 @@ TAP_TEST(what_was_sampled_and_traced_is_told_once)
     op_profile_free(traced);
 }
 
+TAP_TEST(a_process_that_was_sampled_before_it_was_traced_is_told_once)
+{
+    op_profile *into = NULL, *traced = NULL;
+    TAP_REQUIRE(op_profile_new(&into) == OP_OK && op_profile_new(&traced) == OP_OK);
+    op_id sampled = add_thread(into, 10, 10, 0);
+    op_call call = {.thread = add_thread(traced, 10, 10, 1000400000), .calls = 1};
+    call.function = add_function(traced, "leaf");
+    TAP_OK(op_profile_add_call(traced, &call) != 0);
+    TAP_EQ_INT(op_counted_join(into, traced, 0, NULL), OP_OK);
+    TAP_EQ_UINT(into->processes.count, 1);
+    TAP_REQUIRE(into->calls.count == 1);
+    TAP_EQ_UINT(into->calls.items[0].thread, sampled);
+    op_profile_free(into);
+    op_profile_free(traced);
+}
+
 TAP_TEST(one_process_alone)
 {
     op_profile *into = NULL, *traced = NULL;

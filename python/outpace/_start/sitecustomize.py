@@ -10,8 +10,9 @@ Python may find this file, so it keeps to words that all of them know.
 import os
 import sys
 
-_folder = os.path.dirname(__file__)
-sys.path[:] = [_place for _place in sys.path if _place != _folder]
+_folder = __file__.rpartition("/")[0]
+while _folder in sys.path:
+    sys.path.remove(_folder)
 sys.path_importer_cache.pop(_folder, None)
 sys.modules.pop("sitecustomize", None)
 try:
