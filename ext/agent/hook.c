@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "agent/hook.h"
 
+#include <string.h>
+
 #if !OP_HAS_MONITORING
 #if PY_VERSION_HEX >= 0x030B0000
 #define Py_BUILD_CORE 1   // for _PyInterpreterFrame, which 3.11 will keep as it is
@@ -88,6 +90,37 @@ bool op_frame_yields(PyFrameObject *frame, PyCodeObject *code)
 #endif
 }
 
+static bool setting;   // the hook that is set is ours
+
+// A program that sets the hook for itself, or clears it, takes ours away, and the rest of that thread is not counted:
+// nothing but the audit event tells of it.
+static int on_audit(const char *event, PyObject *arguments, void *unused)
+{
+    (void)arguments, (void)unused;
+    if (holder != NULL && !setting && strcmp(event, "sys.setprofile") == 0) {
+        holder->segment.header->lost_hooks++;
+    }
+    return 0;
+}
+
+static int watch_hooks(void)
+{
+    static bool watched;
+    if (!watched && PySys_AddAuditHook(on_audit, NULL) != 0) {
+        return -1;
+    }
+    watched = true;
+    return 0;
+}
+
+static int set_hook(PyThreadState *state, Py_tracefunc function, PyObject *object)
+{
+    setting = true;
+    int status = _PyEval_SetProfile(state, function, object);
+    setting = false;
+    return status;
+}
+
 // The hook as Python sees it, called with (frame, event, arg): by threading for the first event of a new thread, and
 // where a program puts back what sys.getprofile() gave. The real one takes its place.
 static PyObject *on_python_hook(PyObject *self, PyObject *const *arguments, size_t count, PyObject *keywords)
@@ -106,7 +139,8 @@ static PyObject *on_python_hook(PyObject *self, PyObject *const *arguments, size
                   {"c_call", PyTrace_C_CALL},
                   {"c_return", PyTrace_C_RETURN},
                   {"c_exception", PyTrace_C_EXCEPTION}};
-    PyEval_SetProfile(held_function, held);
+    holder->segment.header->lost_hooks -= holder->segment.header->lost_hooks > 0;   // it is ours that was set
+    set_hook(PyThreadState_Get(), held_function, held);
     for (size_t i = 0; i < sizeof events / sizeof *events; i++) {
         if (PyUnicode_CompareWithASCIIString(arguments[1], events[i].name) == 0) {
             held_function(held, (PyFrameObject *)arguments[0], events[i].what, arguments[2]);
@@ -143,7 +177,7 @@ int op_hook_start(op_tracer *tracer, PyObject *owner, Py_tracefunc function)
         PyErr_SetString(PyExc_ValueError, "Another profiling tool is already active: an Outpace profiler");
         return -1;
     }
-    if (op_callback_ready() != 0) {
+    if (op_callback_ready() != 0 || watch_hooks() != 0) {
         return -1;
     }
     // Taken before what follows runs Python code, and so lets other threads run, which may want to start, too.
@@ -169,7 +203,7 @@ int op_hook_start(op_tracer *tracer, PyObject *owner, Py_tracefunc function)
                 saved_hooks = saved;
             }
         }
-        if (_PyEval_SetProfile(state, function, held) != 0) {
+        if (set_hook(state, function, held) != 0) {
             op_hook_stop(tracer);
             return -1;
         }
@@ -195,7 +229,7 @@ static void unhook_threads(void)
     for (PyThreadState *state = first; state != NULL; state = PyThreadState_Next(state)) {
         saved_hook *saved = take_saved(state);
         if (state->c_profilefunc == held_function) {
-            _PyEval_SetProfile(state, saved != NULL ? saved->function : NULL, saved != NULL ? saved->object : NULL);
+            set_hook(state, saved != NULL ? saved->function : NULL, saved != NULL ? saved->object : NULL);
         }
         if (saved != NULL) {
             Py_XDECREF(saved->object);

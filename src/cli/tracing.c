@@ -230,6 +230,7 @@ static void say_losses(const op_profile *profile, const op_collector_stats *stat
         {"lost_functions", "functions that could not be kept"},
         {"lost_lines", "lines that could not be kept"},
         {"lost_processes", "child processes that could not be traced"},
+        {"lost_hooks", "threads counted in part, as the program set the profile hook for itself"},
     };
     for (size_t i = 0; i < sizeof losses / sizeof *losses; i++) {
         int64_t lost = op_profile_counter(profile, losses[i].counter);

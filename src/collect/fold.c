@@ -397,7 +397,8 @@ static bool add_counters(folding *fold)
            add_counter(fold->profile, "lost_calls", header->lost_calls) &&
            add_counter(fold->profile, "lost_functions", header->lost_functions) &&
            add_counter(fold->profile, "lost_lines", header->lost_lines) &&
-           add_counter(fold->profile, "lost_processes", header->lost_processes);
+           add_counter(fold->profile, "lost_processes", header->lost_processes) &&
+           add_counter(fold->profile, "lost_hooks", header->lost_hooks);
 }
 
 op_status op_fold_segment(op_segment_reader *reader, const op_fold_clock *clock, int64_t run_start_ns,

@@ -22,7 +22,7 @@ typedef struct {
 // Adds a segment, opened and scanned, to the profile: the process, its threads, functions, calls and lines. Times
 // are counted from `run_start_ns` (CLOCK_MONOTONIC). Calls that were open at the end count as returned at the last
 // event of their thread. Counters of the profile are added to: unfinished_calls, torn_records, and the losses that
-// the process counted: lost_calls, lost_functions, lost_lines, lost_processes.
+// the process counted: lost_calls, lost_functions, lost_lines, lost_processes, lost_hooks.
 // NO_MEMORY: the profile holds a part. BAD_DATA: it needs a clock and the one given does not run; nothing was
 // added.
 op_status op_fold_segment(op_segment_reader *reader, const op_fold_clock *clock, int64_t run_start_ns,

@@ -129,6 +129,7 @@ TAP_TEST(a_segment_becomes_rows)
     segment_header(&m.s)->lost_functions = 6;
     segment_header(&m.s)->lost_lines = UINT64_MAX;
     segment_header(&m.s)->lost_processes = 8;
+    segment_header(&m.s)->lost_hooks = 9;
     op_profile *profile = fold(&m.s);
 
     TAP_REQUIRE(profile->processes.count == 1 && profile->threads.count == 2);
@@ -172,6 +173,7 @@ TAP_TEST(a_segment_becomes_rows)
     TAP_EQ_INT(op_profile_counter(profile, "lost_functions"), 6);
     TAP_EQ_INT(op_profile_counter(profile, "lost_lines"), INT64_MAX);
     TAP_EQ_INT(op_profile_counter(profile, "lost_processes"), 8);
+    TAP_EQ_INT(op_profile_counter(profile, "lost_hooks"), 9);
     TAP_EQ_INT(op_profile_counter(profile, "unfinished_calls"), 0);
     TAP_EQ_INT(op_profile_counter(profile, "torn_records"), 0);
     op_profile_free(profile);
