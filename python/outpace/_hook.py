@@ -143,7 +143,7 @@ class Late:
         finders = sys.meta_path
         if self not in finders:
             return None
-        index = finders.index(self)  # type: ignore[arg-type]
+        index = finders.index(self)
         if not self.wanted:
             del finders[index]
             # Who searches goes on behind this place, and would not ask the one that moved up to it.

@@ -321,8 +321,7 @@ except ImportError:
 import late
 print(Own.asked, len(sys.meta_path))
 """
-    variables = {"OUTPACE_TRACE_MODES": "lines", "OUTPACE_TRACE_SELECT": "module late"}
-    traced = hooked.run("-c", program, **variables)
+    traced = hooked.run("-c", program, OUTPACE_TRACE_MODES="lines", OUTPACE_TRACE_SELECT="module late")
     assert hooked.selected() == {(f"{hooked.folder}/later/late.py", "")}
     assert (traced.stdout, traced.stderr) == (hooked.run("-c", program, hooked=False, traced=False).stdout, "")
     assert traced.stdout.startswith("['nosuchmodule', 'late'] ")

@@ -423,9 +423,19 @@ def test_lines_of_children_are_one_table(traced: Traced) -> None:
         assert "     3        10" in done.stdout
 
 
+HOOKED = """
+import sys
+def f(): pass
+f()
+sys.setprofile(sys.getprofile())
+f()
+sys.setprofile(None)
+f()
+"""
+
+
 @pytest.mark.skipif(VERSION not in ("3.10", "3.11"), reason="sys.monitoring has no hook that a program could take")
 def test_a_thread_whose_hook_the_program_takes_is_said(traced: Traced) -> None:
-    app = traced.write("app.py", "import sys\ndef f(): pass\nf()\nsys.setprofile(sys.getprofile())\nf()\nsys.setprofile(None)\nf()\n")
-    done = traced.trace("-s", "ncalls", app)
-    assert any(line.split()[0] == "2" and line.endswith("app.py:2(f)") for line in done.stdout.splitlines() if line), done.stdout
+    done = traced.trace("-s", "ncalls", "-v", "--", PYTHON, traced.write("app.py", HOOKED))
+    assert [line.split()[0] for line in done.stdout.splitlines() if line.endswith("app.py:3(f)")] == ["2"], done.stdout
     assert "threads counted in part, as the program set the profile hook for itself: 1" in done.stderr
