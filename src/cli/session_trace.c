@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The recording of `trace` and `lines`. Invariant (1) of session.h holds here too; (2) does for the segments.
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include "base/clock.h"
@@ -125,18 +127,51 @@ static void sample(traced_run *run)
     }
 }
 
+// A profile file beside the one that is meant, then renamed: what stands under that name stays until all is on disk.
+static op_status write_store(op_profile *profile, const char *path, op_error *error)
+{
+    char part[PATH_MAX + 8], beside[PATH_MAX + 16];
+    op_store *store = NULL;
+    snprintf(part, sizeof part, "%s.part", path);
+    op_status status = op_store_create(part, profile, &store, error);
+    status = status == OP_OK ? op_store_close(store, error) : status;
+    static const char *const endings[] = {"-wal", "-shm"};   // of what SQLite had under the name before
+    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
+        snprintf(beside, sizeof beside, "%s%s", status == OP_OK ? path : part, endings[i]);
+        unlink(beside);
+    }
+    if (status == OP_OK && rename(part, path) != 0) {
+        status = op_error_set(error, OP_NO_OUTPUT, "'%.300s' cannot be written: %s", path, strerror(errno));
+    }
+    if (status != OP_OK) {
+        unlink(part);
+    }
+    return status;
+}
+
+// What cannot be written where it should be is not lost.
+static void keep_elsewhere(traced_run *run, op_error *error)
+{
+    char path[PATH_MAX];
+    const char *folder = secure_getenv("TMPDIR");
+    int length = snprintf(path, sizeof path, "%s/outpace-%d.outpace", folder != NULL ? folder : "/tmp",
+                          (int)run->session->pid);
+    if (length > 0 && (size_t)length < sizeof path && op_output_check(path, false, NULL) == OP_OK &&
+        write_store(run->session->profile, path, NULL) == OP_OK) {
+        op_error_hint(error, "the trace is kept: outpace report %.300s", path);
+    }
+}
+
 static op_status write_output(traced_run *run, op_error *error)
 {
     op_session *session = run->session;
-    op_status status = OP_OK;
-    if (run->format->write != NULL) {
-        status = op_format_write(run->format, session->profile, run->flags, session->path, error);
-    } else {
-        op_store *store = NULL;
-        status = op_store_create(session->path, session->profile, &store, error);
-        status = status == OP_OK ? op_store_close(store, error) : status;
-    }
+    op_status status = run->format->write != NULL
+                           ? op_format_write(run->format, session->profile, run->flags, session->path, error)
+                           : write_store(session->profile, session->path, error);
     session->kept = status == OP_OK;
+    if (status == OP_NO_OUTPUT) {
+        keep_elsewhere(run, error);
+    }
     return status;
 }
 

@@ -2,6 +2,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "cli/format.h"
+#include "cli/left.h"
 #include "cli/output.h"
 #include "cli/say.h"
 #include "cli/table_view.h"
@@ -119,7 +120,8 @@ int op_verb_report(const op_flags *flags)
     const op_export_format *format = NULL;
     op_status status = choose(flags, &format, &error);
     if (status == OP_OK) {
-        status = op_profile_read(path, &profile, &error);
+        status = op_left_is_folder(path) ? op_left_read(path, &profile, &error)
+                                         : op_profile_read(path, &profile, &error);
     }
     if (status == OP_OK && flags->thread != NULL) {
         status = keep_thread(&profile, flags->thread, &error);

@@ -28,6 +28,7 @@ struct op_collector {
     char *folder;   // owned
     int fd;
     bool made;     // by us
+    bool keep;     // nothing is removed
     bool failed;   // out of memory in the middle of a segment
     bool again;    // of a later round of the end: what could not be removed was counted
     op_fold_clock clock;
@@ -171,7 +172,7 @@ static op_status set_aside(op_collector *collector, const char *name, const op_e
         collector->stats.refused += !torn;
         collector->stats.why = *why;
     }
-    if (torn || collector->made)
+    if ((torn || collector->made) && !collector->keep)
         unlinkat(collector->fd, name, 0);
     return OP_OK;
 }
@@ -262,7 +263,8 @@ static op_status fold_one(op_collector *collector, const left_segment *segment, 
         op_error_set(&collector->stats.why, OP_TORN_SEGMENT, "'%s' is damaged: %llu parts of it were left out",
                      segment->name, (unsigned long long)result.torn);
     }
-    unlinkat(collector->fd, segment->name, 0);
+    if (!collector->keep)
+        unlinkat(collector->fd, segment->name, 0);
     return OP_OK;
 }
 
@@ -330,6 +332,11 @@ op_status op_collector_open(const char *folder, op_collector **collector, op_err
     return status;
 }
 
+void op_collector_keep(op_collector *collector)
+{
+    collector->keep = true;
+}
+
 void op_collector_free(op_collector *collector)
 {
     if (!collector)
@@ -365,7 +372,7 @@ op_status op_collector_finish(op_collector *collector, op_profile *profile, op_e
         if (collector->made)
             remove_rest(collector);
         collector->again = true;
-        if (rmdir(collector->folder) == 0 || errno != ENOTEMPTY)
+        if (collector->keep || rmdir(collector->folder) == 0 || errno != ENOTEMPTY)
             break;
     }
     const op_collector_stats *stats = &collector->stats;

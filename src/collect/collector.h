@@ -21,6 +21,8 @@ op_status op_collector_new(op_collector **collector, op_error *error) OP_MUST_CH
 // Takes a folder that is there, such as one that a killed Outpace left. NO_FILE, FOREIGN_FILE (another's, or others
 // may enter it), NO_MEMORY.
 op_status op_collector_open(const char *folder, op_collector **collector, op_error *error) OP_MUST_CHECK;
+// From now on what is folded stays where it is, for a reader who only looks: finish, and no poll before it.
+void op_collector_keep(op_collector *collector);
 // Removes the folder only where it is a new one and empty. NULL is fine.
 void op_collector_free(op_collector *collector);
 
