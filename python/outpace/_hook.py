@@ -106,15 +106,22 @@ def find(module: str) -> "str | None":
     return place_of(spec)
 
 
+def script_name() -> "str | None":
+    """The script as Python names it in its code: made absolute, with any `..` in it."""
+    script = sys.argv[0] if getattr(sys, "argv", None) else ""
+    if script in ("", "-", "-c", "-m"):
+        return None
+    return os.path.join(os.getcwd(), script[2:] if script.startswith("./") else script)
+
+
 def find_main() -> "str | None":
     """Where the code of __main__ lies: of a script under the name that Python gives it, of -m the module."""
-    script = sys.argv[0] if getattr(sys, "argv", None) else ""
-    if script == "-m":
+    if getattr(sys, "argv", None) and sys.argv[0] == "-m":
         words = getattr(sys, "orig_argv", [])
         for index, word in enumerate(words[:-1]):
             if word.startswith("-") and not word.startswith("--") and word.endswith("m"):
                 return find(words[index + 1])
-    return os.path.abspath(script) if script not in ("", "-", "-c", "-m") else None
+    return script_name()
 
 
 def find_owner(name: str) -> "tuple[str | None, str]":
@@ -154,10 +161,16 @@ class Late:
 
 
 def select(profiler: "LineProfiler", items: "list[tuple[str, str]]") -> None:
-    """Chooses them by their own names and by those behind symbolic links: code may have been compiled under either."""
+    """Chooses them by their own names and by those behind symbolic links: code may have been compiled under either.
+
+    The script of the program has a third: what was typed.
+    """
     slashes = [("/" if file.endswith("/") else "") for file, _ in items]
     real = [(os.path.realpath(file) + slash, start) for (file, start), slash in zip(items, slashes)]
-    profiler.select(list(dict.fromkeys(items + real)))
+    script = script_name()
+    place = os.path.realpath(script) if script else ""
+    typed = [(script, start) for file, start in real if script and (place.startswith(file) if file[-1] == "/" else place == file)]
+    profiler.select(list(dict.fromkeys(items + real + typed)))
 
 
 def choose(profiler: "LineProfiler", asked: str) -> None:

@@ -284,6 +284,20 @@ def test_files_are_chosen_behind_links_too(hooked: Hooked) -> None:
     assert chosen == {(f"{hooked.folder}/link/beside.py", ""), (f"{hooked.folder}/app/beside.py", "")}
 
 
+@pytest.mark.parametrize(
+    "item", ["module script", "function script:main", "function __main__:main", "file {app}/", "file {app}/script.py"]
+)
+def test_a_script_is_chosen_under_the_name_that_was_typed(hooked: Hooked, item: str) -> None:
+    script = hooked.write("app/script.py", "import sys; print(sys._getframe().f_code.co_filename)")
+    hooked.write("app/sub/other.py", "")
+    typed = Path("app/sub/../script.py")
+    item = item.format(app=script.parent)
+    done = hooked.run(typed, OUTPACE_TRACE_MODES="lines", OUTPACE_TRACE_SELECT=item)
+    start = "main" if item.endswith(":main") else ""
+    assert done.stderr == "" and (done.stdout.strip(), start) in hooked.selected()
+    assert done.stdout.strip().endswith("/app/sub/../script.py")
+
+
 def test_main_of_a_module_is_that_module(hooked: Hooked) -> None:
     hooked.write("tool.py", "print('ran')")
     done = hooked.run("-m", "tool", options=["-Wd"], OUTPACE_TRACE_MODES="lines", OUTPACE_TRACE_SELECT="function __main__:main")
