@@ -3,12 +3,17 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-enum { STEP_BYTES = 128 << 10 };   // the file grows by that
+enum {
+    STEP_BYTES = 128 << 10,   // the file grows by that
+    HIGH_FD = 100,            // out of the way of a program that counts on the numbers that it will be given
+};
 // Addresses, not memory.
 #define MOST_RESERVED (UINT64_C(64) << 30)
 #define MOST_RESERVED_IN_MEMORY (UINT64_C(4) << 30)   // a program may hold many of those
@@ -39,6 +44,63 @@ static int allocate_blocks(int fd, uint64_t from, uint64_t end)
     return 0;
 }
 
+static bool is_file(const op_segment_writer *writer, int fd)
+{
+    struct stat facts;
+    return fd >= 0 && fstat(fd, &facts) == 0 && facts.st_dev == writer->device && facts.st_ino == writer->inode;
+}
+
+static int out_of_the_way(int fd)
+{
+    int high = fd >= 0 ? fcntl(fd, F_DUPFD_CLOEXEC, HIGH_FD) : -1;
+    if (fd >= 0 && high < 0) {   // few are allowed
+        high = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    }
+    if (high >= 0) {
+        close(fd);
+    }
+    return high >= 0 ? high : fd;
+}
+
+// A daemon closes all that is open, and the next file that it opens may have our number: that one must stay as it is.
+static bool find_file(op_segment_writer *writer)
+{
+    if (is_file(writer, writer->fd)) {
+        return true;
+    }
+    int fd = out_of_the_way(open(writer->path, O_RDWR | O_NOFOLLOW | O_CLOEXEC));
+    if (!is_file(writer, fd)) {
+        if (fd >= 0) {
+            close(fd);
+        }
+        errno = EBADF;
+        return false;
+    }
+    writer->fd = fd;
+    return true;
+}
+
+static int open_file(op_segment_writer *writer, const char *path)
+{
+    struct stat facts;
+    int fd = out_of_the_way(open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+    if (fd < 0) {
+        return -1;
+    }
+    writer->path = strdup(path);
+    if (writer->path == NULL || fstat(fd, &facts) != 0) {
+        int error = errno;
+        close(fd);
+        unlink(path);
+        errno = error;
+        return -1;
+    }
+    writer->fd = fd;
+    writer->device = facts.st_dev;
+    writer->inode = facts.st_ino;
+    return 0;
+}
+
 static int back(op_segment_writer *writer, uint64_t end)
 {
     if (end <= writer->backed) {
@@ -56,7 +118,7 @@ static int back(op_segment_writer *writer, uint64_t end)
             return -1;
         }
     } else {
-        if (allocate_blocks(writer->fd, writer->backed, end) != 0 ||
+        if (!find_file(writer) || allocate_blocks(writer->fd, writer->backed, end) != 0 ||
             mmap(at, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, writer->fd, (off_t)writer->backed) ==
                 MAP_FAILED) {
             return -1;
@@ -91,10 +153,7 @@ int op_segment_writer_open(op_segment_writer *writer, const char *path)
     if (writer->base == NULL) {
         return -1;
     }
-    if (path != NULL) {
-        writer->fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-    }
-    if ((path != NULL && writer->fd < 0) || back(writer, OP_SEGMENT_PAGE_BYTES) != 0) {
+    if ((path != NULL && open_file(writer, path) != 0) || back(writer, OP_SEGMENT_PAGE_BYTES) != 0) {
         int error = errno;
         if (writer->fd >= 0) {
             unlink(path);
@@ -117,9 +176,10 @@ void op_segment_writer_close(op_segment_writer *writer)
     if (writer->base != NULL) {
         munmap(writer->base, writer->reserved);
     }
-    if (writer->fd >= 0) {
+    if (is_file(writer, writer->fd)) {
         close(writer->fd);
     }
+    free(writer->path);
     *writer = (op_segment_writer){.fd = -1};
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The writing side of a segment: space for chunks at addresses that never move. Needs libc only, takes no lock
-// (the caller has one), and allocates no memory but the mapping itself.
+// (the caller has one), and allocates no memory but the mapping itself and the file's name.
 #ifndef OP_SEGMENT_WRITER_H
 #define OP_SEGMENT_WRITER_H
 
@@ -14,6 +14,8 @@ typedef struct {
     uint64_t backed;       // bytes that have memory or file behind them
     uint64_t taken;        // bytes handed out; header->bytes follows at op_segment_writer_publish
     int fd;                // of the file; -1: memory of this process only
+    char *path;            // owned; of the file
+    uint64_t device, inode;
     op_segment_header *header;
 } op_segment_writer;
 
