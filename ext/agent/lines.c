@@ -274,6 +274,9 @@ int op_line_profiler_add(op_line_profiler *self, PyObject *code)
     if (op_line_profiler_has(self, (PyCodeObject *)code)) {
         return 0;
     }
+    if (self->tracer.forked) {
+        (void)op_thread_find(&self->tracer);   // a segment of its own, before a function goes into the parent's
+    }
     op_tracer_lock(&self->tracer);
     uint32_t id = op_functions_code(&self->tracer, (PyCodeObject *)code);
     op_tracer_unlock(&self->tracer);

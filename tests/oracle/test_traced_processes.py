@@ -105,6 +105,13 @@ def test_forks(place: tracing.Place) -> None:
     assert left.threads[0].open == []
 
 
+def test_functions_that_a_child_meets_first(place: tracing.Place) -> None:
+    assert run(place, "lines", "fork_of_lines") == {"fork_of_lines": 0}
+    segments = segment_reader.read_all(place.folder / "lines/fork_of_lines")
+    told = sorted(sorted((name, hits) for (name, _line), hits in each.lines.items()) for each in segments)
+    assert told == [[("of_the_child", 1)] * 2] * 2 + [[("of_the_parent", 1)] * 3]
+
+
 def test_fork_beside_threads(place: tracing.Place) -> None:
     assert run(place, "beside", "fork_beside_threads") == {"fork_beside_threads": 0}
     segments = segment_reader.read_all(place.folder / "beside/fork_beside_threads")

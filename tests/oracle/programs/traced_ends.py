@@ -210,6 +210,34 @@ def leaf_of_threads():
     pass
 
 
+def of_the_child():
+    n = 1
+    return n
+
+
+def of_the_parent():
+    n = 2
+    n += 1
+    return n
+
+
+def fork_of_lines(profiler):
+    """What a child meets first is no function of the parent's: chosen by name, and marked."""
+    pid = os.fork()
+    if pid == 0:
+        profiler.add_code(of_the_child.__code__)
+        of_the_child()
+        os._exit(0)
+    os.waitpid(pid, 0)
+    profiler.select([(__file__, "of_the_child"), (__file__, "of_the_parent")])
+    pid = os.fork()
+    if pid == 0:
+        of_the_child()
+        os._exit(0)
+    os.waitpid(pid, 0)
+    of_the_parent()
+
+
 def naps():
     time.sleep(0.05)
 
@@ -252,6 +280,7 @@ SCENARIOS = {
         long_names,
     )
 }
+OF_LINES = {"fork_of_lines": fork_of_lines}
 
 
 # --- SIGKILL at some moment --------------------------------------------------------------------------------------------
@@ -310,6 +339,9 @@ def main():
         pid = os.fork()
         if pid == 0:
             sys.stderr = open(os.devnull, "w")
+            if name in OF_LINES:
+                OF_LINES[name](traced.agent.start(os.path.join(folder, name), "lines"))
+                return
             traced.agent.start(os.path.join(folder, name), "calls,builtins")
             SCENARIOS[name]()
             return  # ends as any program does
