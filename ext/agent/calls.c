@@ -12,28 +12,21 @@ void op_leave_below(op_thread *thread, uintptr_t key, uint64_t now, bool excepti
     if (found == thread->root) {
         return;   // it was open before the tracer
     }
-    if ((found->key & 1) != 0) {
-        // Entered by the parent of this process: the time is ours, the call is not.
-        op_segment_edge *edge = (op_segment_edge *)found->edge;
-        if (found == thread->top) {
-            op_leave_top(thread, now, exception);
-            edge->calls--;
-            edge->recursive -= edge->open != 0;
-            edge->nested -= thread->open[edge->callee] != 0;
-            edge->exceptions -= exception;
-            return;
-        }
-        found->key &= ~(uintptr_t)1;
+    if (found != thread->top) {
+        // Another greenlet's frames lie above: they stay open, for they are left later.
+        op_segment_frame left = *found;
+        memmove(found, found + 1, (size_t)(thread->top - found) * sizeof *found);
+        *thread->top = left;
     }
-    if (found == thread->top) {
-        op_leave_top(thread, now, exception);
-        return;
-    }
-    // Another greenlet's frames lie above: they stay open, for they are left later.
-    op_segment_frame left = *found;
-    memmove(found, found + 1, (size_t)(thread->top - found) * sizeof *found);
-    *thread->top = left;
+    bool inherited = (thread->top->key & 1) != 0;
+    op_segment_edge *edge = (op_segment_edge *)thread->top->edge;
     op_leave_top(thread, now, exception);
+    if (inherited) {   // entered by the parent of this process: the time is ours, the call is not
+        edge->calls--;
+        edge->recursive -= edge->open != 0;
+        edge->nested -= thread->open[edge->callee] != 0;
+        edge->exceptions -= exception;
+    }
 }
 
 // --- suspended generators -------------------------------------------------------------------------------------------

@@ -29,6 +29,7 @@ static PyObject *held;   // owned: the callback
 static Py_tracefunc held_function;
 static saved_hook *saved_hooks;
 static PyObject *saved_threading;   // owned: threading's hook before ours
+static PyObject *threading_hook;    // owned: ours
 
 int op_frame_opcode(PyFrameObject *frame, PyCodeObject *code, int *oparg)
 {
@@ -127,7 +128,11 @@ static PyObject *on_python_hook(PyObject *self, PyObject *const *arguments, size
 {
     (void)keywords;
     op_callback *callback = (op_callback *)self;
-    if (PyVectorcall_NARGS(count) != 3 || holder != callback->tracer) {
+    if (PyVectorcall_NARGS(count) != 3 || !PyFrame_Check(arguments[0]) || !PyUnicode_Check(arguments[1])) {
+        PyErr_SetString(PyExc_TypeError, "a frame, the name of an event and its argument are needed");
+        return NULL;
+    }
+    if (holder != callback->tracer) {
         PyEval_SetProfile(NULL, NULL);
         Py_RETURN_NONE;
     }
@@ -158,17 +163,38 @@ static int set_threading(PyObject *hook)
     return done != NULL ? 0 : -1;
 }
 
+// A new reference; NULL: unknown.
+static PyObject *get_threading(void)
+{
+    PyObject *threading = PyImport_ImportModule("threading");
+    PyObject *hook = threading != NULL ? PyObject_GetAttrString(threading, "_profile_hook") : NULL;
+    Py_XDECREF(threading);
+    PyErr_Clear();
+    return hook;
+}
+
 // Imports threading, which a program that starts threads does too.
 static int hook_threading(op_tracer *tracer, PyObject *owner)
 {
-    PyObject *threading = PyImport_ImportModule("threading");
-    saved_threading = threading != NULL ? PyObject_GetAttrString(threading, "_profile_hook") : NULL;
-    Py_XDECREF(threading);
-    PyErr_Clear();
-    PyObject *hook = op_callback_new(tracer, owner, on_python_hook);
-    int status = hook != NULL ? set_threading(hook) : -1;
-    Py_XDECREF(hook);
+    saved_threading = get_threading();
+    threading_hook = op_callback_new(tracer, owner, on_python_hook);
+    int status = threading_hook != NULL ? set_threading(threading_hook) : -1;
+    if (status != 0) {
+        Py_CLEAR(saved_threading);
+        Py_CLEAR(threading_hook);
+    }
     return status;
+}
+
+static void unhook_threading(void)
+{
+    PyObject *now = get_threading();
+    if (now == NULL || now == threading_hook) {   // else the program has set another since
+        set_threading(saved_threading != NULL ? saved_threading : Py_None);
+    }
+    Py_XDECREF(now);
+    Py_CLEAR(saved_threading);
+    Py_CLEAR(threading_hook);
 }
 
 int op_hook_start(op_tracer *tracer, PyObject *owner, Py_tracefunc function)
@@ -252,8 +278,7 @@ void op_hook_stop(op_tracer *tracer)
         PyMem_RawFree(saved_hooks);
         saved_hooks = next;
     }
-    set_threading(saved_threading != NULL ? saved_threading : Py_None);
-    Py_CLEAR(saved_threading);
+    unhook_threading();
     unhook_threads();   // of threads that began meanwhile
     holder = NULL;
     tracer->slot = -1;

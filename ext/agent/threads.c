@@ -52,15 +52,21 @@ static void forget_forked(op_tracer *tracer)
     tracer->forked_depth = 0;
 }
 
+// What op_current holds of the running thread for `tracer`; NULL: nothing, or what it held is gone with its tracer.
+static op_thread *known_thread(const op_tracer *tracer)
+{
+    bool known = tracer->enabled && op_current[tracer->slot].generation == tracer->generation;
+    return known ? op_current[tracer->slot].thread : NULL;
+}
+
 static void before_fork(void)
 {
     pthread_mutex_lock(&registry);
-    for (int slot = 0; slot < OP_SLOTS; slot++) {
-        op_thread *thread = op_current[slot].generation != 0 ? op_current[slot].thread : NULL;
-        if (thread == NULL || thread->tracer->folder == NULL) {
+    for (op_tracer *tracer = tracers; tracer != NULL; tracer = tracer->next) {
+        const op_thread *thread = tracer->folder != NULL ? known_thread(tracer) : NULL;
+        if (thread == NULL) {
             continue;
         }
-        op_tracer *tracer = thread->tracer;
         size_t depth = (size_t)(thread->top - thread->root);
         forget_forked(tracer);
         tracer->forked_frames = PyMem_RawCalloc(depth + 1, sizeof *tracer->forked_frames);
@@ -88,21 +94,15 @@ static void after_fork_in_child(void)
 {
     pthread_mutex_unlock(&registry);
     for (op_tracer *tracer = tracers; tracer != NULL; tracer = tracer->next) {
+        op_thread *thread = known_thread(tracer);
         pthread_mutex_init(&tracer->mutex, NULL);
         if (tracer->folder != NULL) {
             tracer->forked = true;
         }
-    }
-    if (tracers == NULL) {
-        return;
-    }
-    uint64_t tid = own_tid();
-    for (int slot = 0; slot < OP_SLOTS; slot++) {
-        op_thread *thread = op_current[slot].thread;
-        if (thread != NULL && thread->tracer->folder == NULL) {
-            thread->record->tid = tid;
+        if (thread != NULL && tracer->folder != NULL) {
+            op_current[tracer->slot].generation = 0;
         } else if (thread != NULL) {
-            op_current[slot].generation = 0;
+            thread->record->tid = own_tid();
         }
     }
 }
