@@ -67,7 +67,10 @@ static int on_event(PyObject *self, PyFrameObject *frame, int what, PyObject *ar
 
 static int on_event_timed(PyObject *self, PyFrameObject *frame, int what, PyObject *arg)
 {
-    return handle((op_callback *)self, frame, what, arg, true);
+    Py_INCREF(self);   // while the timer runs, another thread may let the profiler go
+    int status = handle((op_callback *)self, frame, what, arg, true);
+    Py_DECREF(self);
+    return status;
 }
 
 int op_calls_enable(op_tracer *tracer, PyObject *owner)

@@ -17,38 +17,50 @@
         Py_RETURN_NONE;                                                                                            \
     }
 
+// While a timer of the user's runs, another thread may let the profiler go: the callback keeps it.
+#define BEGIN_TIMED(timed)                                                                                         \
+    BEGIN if (timed)                                                                                               \
+    {                                                                                                              \
+        Py_INCREF(self);                                                                                           \
+    }
+#define END_TIMED(timed)                                                                                           \
+    if (timed) {                                                                                                   \
+        Py_DECREF(self);                                                                                           \
+    }                                                                                                              \
+    Py_RETURN_NONE;
+
 #define START_HANDLER(name, timed)                                                                                 \
     HANDLER(name)                                                                                                  \
     {                                                                                                              \
-        BEGIN                                                                                                      \
+        BEGIN_TIMED(timed)                                                                                         \
         op_enter(tracer, thread, (uintptr_t)arguments[0], arguments[0], false, timed);                             \
-        Py_RETURN_NONE;                                                                                            \
+        END_TIMED(timed)                                                                                           \
     }
 #define RESUME_HANDLER(name, timed)                                                                                \
     HANDLER(name)                                                                                                  \
     {                                                                                                              \
-        BEGIN                                                                                                      \
+        BEGIN_TIMED(timed)                                                                                         \
         op_segment_edge *edge = op_enter(tracer, thread, (uintptr_t)arguments[0], arguments[0], false, timed);     \
         if (OP_LIKELY(edge != NULL)) {                                                                             \
             edge->resumes++;                                                                                       \
             op_note_resumed(thread, edge, op_frame_running(), thread->top->start);                                 \
         }                                                                                                          \
-        Py_RETURN_NONE;                                                                                            \
+        END_TIMED(timed)                                                                                           \
     }
 #define RETURN_HANDLER(name, exception, timed)                                                                     \
     HANDLER(name)                                                                                                  \
     {                                                                                                              \
-        BEGIN                                                                                                      \
+        BEGIN_TIMED(timed)                                                                                         \
         op_leave(tracer, thread, (uintptr_t)arguments[0], exception, timed);                                       \
-        Py_RETURN_NONE;                                                                                            \
+        END_TIMED(timed)                                                                                           \
     }
 #define YIELD_HANDLER(name, timed)                                                                                 \
     HANDLER(name)                                                                                                  \
     {                                                                                                              \
-        BEGIN                                                                                                      \
+        BEGIN_TIMED(timed)                                                                                         \
         op_leave(tracer, thread, (uintptr_t)arguments[0], false, timed);                                           \
         op_note_suspended(thread, op_frame_running(), thread->record->last_ticks);                                 \
-        Py_RETURN_NONE;                                                                                            \
+        END_TIMED(timed)                                                                                           \
     }
 #define CALL_HANDLER(name, timed)                                                                                  \
     HANDLER(name)                                                                                                  \
@@ -57,9 +69,9 @@
         if (key == 0) {                                                                                            \
             Py_RETURN_NONE;                                                                                        \
         }                                                                                                          \
-        BEGIN                                                                                                      \
+        BEGIN_TIMED(timed)                                                                                         \
         op_enter(tracer, thread, key, arguments[2], true, timed);                                                  \
-        Py_RETURN_NONE;                                                                                            \
+        END_TIMED(timed)                                                                                           \
     }
 #define C_RETURN_HANDLER(name, exception, timed)                                                                   \
     HANDLER(name)                                                                                                  \
@@ -68,9 +80,9 @@
         if (key == 0) {                                                                                            \
             Py_RETURN_NONE;                                                                                        \
         }                                                                                                          \
-        BEGIN                                                                                                      \
+        BEGIN_TIMED(timed)                                                                                         \
         op_leave(tracer, thread, key, exception, timed);                                                           \
-        Py_RETURN_NONE;                                                                                            \
+        END_TIMED(timed)                                                                                           \
     }
 
 START_HANDLER(on_start, false)

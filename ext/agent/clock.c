@@ -56,7 +56,8 @@ uint64_t op_timer_ticks(op_tracer *tracer)
             ticks = PyLong_AsLongLong(result);
         } else {
             double seconds = PyFloat_AsDouble(result);
-            ticks = PyErr_Occurred() != NULL ? 0 : (int64_t)floor(seconds * 1e9);   // as cProfile
+            bool good = PyErr_Occurred() == NULL && fabs(seconds) < 9e9;
+            ticks = good ? (int64_t)floor(seconds * 1e9) : 0;   // as cProfile
         }
         Py_DECREF(result);
     }

@@ -24,6 +24,7 @@ PROGRAMS = {
     "traced_switches": 13,
     "traced_threads": 11,
     "traced_timers": 9,
+    "traced_lives": 5,
     "traced_lines": 15,
     "traced_line_turns": 21,
 }

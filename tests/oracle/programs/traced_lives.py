@@ -96,7 +96,7 @@ def made_anew_while_a_thread_is_in_the_timer(p):
         try:
             profiler[0].__init__()
         except RuntimeError as error:
-            assert "runs in another thread" in str(error)
+            assert "disable() it first" in str(error)
         else:
             raise AssertionError("it was made anew")
 
