@@ -227,10 +227,15 @@ def start() -> None:
     # A program with more rights than who started it takes no orders from its environment.
     if os.getuid() != os.geteuid() or os.getgid() != os.getegid():
         return
+    modes = os.environ.get("OUTPACE_TRACE_MODES") or "calls,builtins"
+    of_lines = "lines" in modes.split(",")
+    if of_lines:
+        import builtins
+
+        builtins.profile = lambda thing: thing  # type: ignore[attr-defined]  # said in a process that isn't traced, too
     parent = str(os.getppid())
     if os.environ.get("OUTPACE_TRACE_PARENT", parent) != parent:
         return
-    modes = os.environ.get("OUTPACE_TRACE_MODES") or "calls,builtins"
     folders = os.environ.get("OUTPACE_TRACE_AGENT", "").split(":")
     profiler: LineProfiler | None = None
     try:
@@ -247,12 +252,7 @@ def start() -> None:
         complain(error)
     except (RuntimeError, ValueError) as error:
         leave(folder, "error", f"{error}\n")
-    if "lines" not in modes.split(","):
-        return
-    import builtins
-
-    if profiler is None:  # the program says `@profile` all the same
-        builtins.profile = lambda thing: thing  # type: ignore[attr-defined]
+    if not of_lines or profiler is None:
         return
     builtins.profile = make_decorator(profiler)  # type: ignore[attr-defined]
     if os.environ.get(SELECT):

@@ -413,6 +413,14 @@ def test_run_traces_too(traced: Traced) -> None:
     assert "Calls by own time: " in traced.run("report", "x.outpace").stdout
 
 
+def test_a_child_that_is_left_out_may_say_profile(traced: Traced) -> None:
+    text = "import subprocess, sys\n@profile\ndef work():\n    pass\nwork()\n"
+    app = traced.write("app.py", text + "sys.argv[1:] or sys.exit(subprocess.call([sys.executable, __file__, 'again']))")
+    done = traced.run("lines", "-v", "--no-children", app)
+    assert done.returncode == 0, done.stderr
+    assert "     4         1" in done.stdout
+
+
 def test_lines_of_children_are_one_table(traced: Traced) -> None:
     traced.write("shared.py", WORK)
     app = traced.write("app.py", "from shared import work\n" + POOL)
