@@ -30,7 +30,8 @@
     X(NO_OUTPUT, "the output cannot be written", "give another file with -o", 2)                                   \
     X(UNKNOWN_FORMAT, "the format is not known",                                                                   \
       "give one with -f: outpace, svg, collapsed, speedscope, pstats, lprof, json", 2)                             \
-    X(NOT_PROFILE, "the file is not an Outpace profile", "give a file that 'outpace record' made", 2)              \
+    X(NOT_PROFILE, "the file is not an Outpace profile",                                                           \
+      "give a file that 'outpace record' or 'outpace trace' made", 2)                                              \
     X(TORN_PROFILE, "the profile file is damaged", "record again", 2)                                              \
     X(NEWER_PROFILE, "the profile file is from a newer Outpace", "upgrade Outpace to read it", 2)                  \
     X(NOT_SEGMENT, "the file is not the trace of a process", "remove it from the folder of traces", 2)             \

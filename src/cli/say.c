@@ -91,8 +91,13 @@ bool op_say_in_colour(int fd)
 unsigned op_say_columns(int fd)
 {
     struct winsize size;
-    if (ioctl(fd, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) {
+    const char *told = getenv("COLUMNS");   // asked for, as by those who pipe the table on
+    long columns = told != NULL ? strtol(told, NULL, 10) : 0;
+    if (columns <= 0 && ioctl(fd, TIOCGWINSZ, &size) == 0) {
+        columns = size.ws_col;
+    }
+    if (columns <= 0) {
         return DEFAULT_COLUMNS;
     }
-    return size.ws_col < MIN_COLUMNS ? MIN_COLUMNS : size.ws_col > MAX_COLUMNS ? MAX_COLUMNS : size.ws_col;
+    return columns < MIN_COLUMNS ? MIN_COLUMNS : columns > MAX_COLUMNS ? MAX_COLUMNS : (unsigned)columns;
 }

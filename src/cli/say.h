@@ -15,7 +15,7 @@ void op_say_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 int op_say_data(op_buffer *text);
 // Whether to colour what goes to that descriptor: a terminal that can, and no NO_COLOR.
 bool op_say_in_colour(int fd);
-// Columns of the terminal there, 100 where it is none.
+// Columns: COLUMNS where it is set, of the terminal there, 100 where it is none.
 unsigned op_say_columns(int fd);
 
 #endif
