@@ -70,13 +70,21 @@ def load(folders: "Sequence[str]") -> "ModuleType | None":
 # --- which functions, for lines -------------------------------------------------------------------------------------
 
 
+def current_folder() -> str:
+    """ "" where it was removed."""
+    try:
+        return os.getcwd()
+    except OSError:
+        return ""
+
+
 def search_path() -> "list[str]":
     """sys.path as the program will have it: what Python puts first for a script comes only after this hook."""
     if getattr(sys.flags, "safe_path", False):
         return sys.path
     script = sys.argv[0] if getattr(sys, "argv", None) else ""
     if script in ("", "-", "-c", "-m"):
-        return [os.getcwd(), *sys.path]
+        return [current_folder(), *sys.path]
     script = os.path.realpath(script)
     return [script if os.path.isdir(script) else os.path.dirname(script), *sys.path]
 
@@ -111,7 +119,7 @@ def script_name() -> "str | None":
     script = sys.argv[0] if getattr(sys, "argv", None) else ""
     if script in ("", "-", "-c", "-m"):
         return None
-    return os.path.join(os.getcwd(), script[2:] if script.startswith("./") else script)
+    return os.path.join(current_folder(), script[2:] if script.startswith("./") else script)
 
 
 def find_main() -> "str | None":
@@ -187,6 +195,8 @@ def choose(profiler: "LineProfiler", asked: str) -> None:
         elif kind == "function":
             module, _, start = text.partition(":")
             place = find(module)
+            if place and place.endswith("/"):
+                place += "__init__.py"
         elif kind == "module":
             place, start = find_owner(module)
         if place is None:

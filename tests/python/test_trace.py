@@ -413,6 +413,16 @@ def test_run_traces_too(traced: Traced) -> None:
     assert "Calls by own time: " in traced.run("report", "x.outpace").stdout
 
 
+def test_a_child_whose_folder_is_gone(traced: Traced) -> None:
+    """It asks for the module again, as nothing was found before; nothing of that may be seen."""
+    traced.write("task.py", WORK + "work()")
+    text = "import os, subprocess, sys\nhere = os.getcwd()\nos.mkdir('gone')\nos.chdir('gone')\nos.rmdir('../gone')\n"
+    for words in ("'-c', 'pass'", "here + '/task.py'"):
+        app = traced.write("app.py", text + f"sys.exit(subprocess.call([sys.executable, {words}]))")
+        done = traced.run("lines", "-p", "app.py,absent", "-o", "out", app)
+        assert (done.returncode, done.stderr) == (0, ""), done.stderr
+
+
 def test_a_child_that_is_left_out_may_say_profile(traced: Traced) -> None:
     text = "import subprocess, sys\n@profile\ndef work():\n    pass\nwork()\n"
     app = traced.write("app.py", text + "sys.argv[1:] or sys.exit(subprocess.call([sys.executable, __file__, 'again']))")
