@@ -31,7 +31,7 @@ void op_leave_below(op_thread *thread, uintptr_t key, uint64_t now, bool excepti
 
 // --- suspended generators -------------------------------------------------------------------------------------------
 
-enum { FIRST_SUSPENSIONS = 256, MOST_SUSPENSIONS = 1 << 22 };
+enum { FIRST_SUSPENSIONS = 256, MOST_SUSPENSIONS = 1 << 20 };
 
 static size_t suspension_slot(const op_suspension *items, size_t mask, const void *frame)
 {
@@ -53,11 +53,16 @@ static bool grow_suspensions(op_thread *thread)
     while (count < live * 4) {
         count *= 2;
     }
-    op_suspension *items = count > MOST_SUSPENSIONS ? NULL : PyMem_RawCalloc(count, sizeof *items);
+    if (count >
+        MOST_SUSPENSIONS) {   // all are forgotten, and that seldom: looking for room at each yield takes long
+        count = MOST_SUSPENSIONS;
+        live = 0;
+    }
+    op_suspension *items = PyMem_RawCalloc(count, sizeof *items);
     if (items == NULL) {
         return false;
     }
-    for (size_t i = 0; i < old; i++) {
+    for (size_t i = 0; i < old && live > 0; i++) {
         if (thread->suspensions[i].since != 0) {
             items[suspension_slot(items, count - 1, thread->suspensions[i].frame)] = thread->suspensions[i];
         }

@@ -21,7 +21,6 @@ typedef struct {
 typedef struct {
     PyObject_HEAD op_tracer tracer;
     bool ready;
-    PyObject *codes;           // owned: set of code objects that are profiled
     op_line_choice *choices;   // owned
     Py_ssize_t choice_count;
 } op_line_profiler;

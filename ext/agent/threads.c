@@ -294,6 +294,9 @@ static op_thread *take_over(op_tracer *tracer)
 {
     for (op_thread *thread = tracer->threads; thread != NULL; thread = thread->next) {
         if (thread->ended) {
+            while (thread->top != thread->root) {   // of greenlets that nobody went on with: as at the end of all
+                op_leave_top(thread, thread->record->last_ticks, false);
+            }
             thread->ended = false;
             thread->record->tid = own_tid();
             thread->record->threads++;

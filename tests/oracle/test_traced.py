@@ -22,9 +22,9 @@ PROGRAMS = {
     "traced_classes": 9,
     "traced_builtins": 7,
     "traced_switches": 13,
-    "traced_threads": 11,
+    "traced_threads": 12,
     "traced_timers": 9,
-    "traced_lives": 5,
+    "traced_lives": 6,
     "traced_lines": 15,
     "traced_line_turns": 21,
 }

@@ -128,6 +128,21 @@ def timer_of_no_number(p):
         assert all(entry.totaltime == 0 for entry in profiler.getstats())
 
 
+@case(manual=True)
+def more_generators_wait_than_are_kept(p):
+    def waits():
+        yield
+
+    p.enable()
+    waiting = [waits() for _ in range(600_000)]
+    for each in waiting:
+        next(each)
+    p.disable()
+    rows = traced.rows_of(p, files={__file__})
+    assert rows[None, "waits"][0] == 600_000, rows
+    return {}
+
+
 # --- the hooks of 3.10 and 3.11 ---------------------------------------------------------------------------------------
 
 

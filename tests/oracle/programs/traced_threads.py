@@ -387,5 +387,28 @@ def greenlets(p):
     return {}
 
 
+@case("", manual=True, only=greenlet is not None)
+def greenlets_of_ended_threads(p):
+    # More threads than are kept apart: none begins in what another's greenlet, which nobody goes on with, left open.
+    kept = []
+
+    def waits():
+        kept[-1].parent.switch()
+
+    def runs():
+        kept.append(greenlet.greenlet(waits))
+        kept[-1].switch()
+
+    p.enable()
+    for _ in range(70):
+        in_thread(runs)
+    in_thread(leaf)
+    p.disable()
+    (entry,) = [each for each in p.getstats() if each.code is waits.__code__]
+    called = {traced.name_of(each.code) for each in entry.calls or ()}
+    assert entry.callcount == 70 and not called & {"_bootstrap", "_bootstrap_inner", "run", "runs"}, called
+    return {}
+
+
 if __name__ == "__main__":
     traced.main(clock)
