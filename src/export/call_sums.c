@@ -145,7 +145,7 @@ static bool add_calls(builder *build, const op_call_sums_options *options)
     return true;
 }
 
-static int compare_edges(const void *left, const void *right)
+int op_call_edge_compare(const void *left, const void *right)
 {
     const op_call_edge *a = left, *b = right;
     if (a->function != b->function) {
@@ -167,7 +167,7 @@ op_status op_call_sums_init(op_call_sums *sums, const op_profile *profile, const
     if (build.row_of == NULL || !add_calls(&build, options)) {
         status = op_error_set(error, OP_NO_MEMORY, "out of memory for the sums of calls");
     } else if (sums->edges.count > 1) {
-        qsort(sums->edges.items, sums->edges.count, sizeof *sums->edges.items, compare_edges);
+        qsort(sums->edges.items, sums->edges.count, sizeof *sums->edges.items, op_call_edge_compare);
     }
     op_free(build.row_of);
     op_buffer_fini(&build.text);

@@ -37,6 +37,8 @@ typedef struct {
     op_call_figures figures;
 } op_call_edge;
 
+int op_call_edge_compare(const void *left, const void *right);   // for qsort: by function, then by caller
+
 // Rows stand in the order of first sight. One that was not left yet, but called others, has no calls. Edges are
 // sorted by function, then caller; calls by nobody that was seen have none.
 typedef struct {

@@ -73,15 +73,6 @@ static bool visit(sampled *of, const op_tree_walk *walk)
     return true;
 }
 
-static int compare_edges(const void *left, const void *right)
-{
-    const op_call_edge *a = left, *b = right;
-    if (a->function != b->function) {
-        return a->function < b->function ? -1 : 1;
-    }
-    return (a->caller > b->caller) - (a->caller < b->caller);
-}
-
 static bool collect(sampled *of)
 {
     of->rows_open = op_alloc_zero(of->tree->labels.count, sizeof *of->rows_open);
@@ -103,7 +94,7 @@ static bool collect(sampled *of)
         }
     } while (op_call_tree_next(of->tree, &walk));
     if (of->sums->edges.count > 1) {
-        qsort(of->sums->edges.items, of->sums->edges.count, sizeof *of->sums->edges.items, compare_edges);
+        qsort(of->sums->edges.items, of->sums->edges.count, sizeof *of->sums->edges.items, op_call_edge_compare);
     }
     return true;
 }
