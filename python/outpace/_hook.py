@@ -54,6 +54,17 @@ def complain(error: "OSError") -> None:
         sys.stderr.write(f"outpace: process {os.getpid()} is not traced: {error.strerror or error}\n")
 
 
+def of_interpreter() -> str:
+    """What is said where another interpreter of a process begins; "" in the first."""
+    for name in ("_interpreters", "_xxsubinterpreters"):
+        try:
+            interpreters = __import__(name)
+        except ImportError:
+            continue
+        return "only its main interpreter was" if interpreters.get_current() != interpreters.get_main() else ""
+    return ""
+
+
 def load(folders: "Sequence[str]") -> "ModuleType | None":
     """The agent for this Python; None: there is none."""
     for folder in folders:
@@ -257,11 +268,11 @@ def start() -> None:
         else:
             profiler = agent.start(folder, modes)
     except ImportError as error:
-        leave(folder, "error", f"the tracer cannot be loaded: {error}\n")
+        leave(folder, "error", f"{of_interpreter() or f'the tracer cannot be loaded: {error}'}\n")
     except OSError as error:
         complain(error)
     except (RuntimeError, ValueError) as error:
-        leave(folder, "error", f"{error}\n")
+        leave(folder, "error", f"{of_interpreter() or error}\n")
     if not of_lines or profiler is None:
         return
     builtins.profile = make_decorator(profiler)  # type: ignore[attr-defined]

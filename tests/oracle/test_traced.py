@@ -22,7 +22,7 @@ PROGRAMS = {
     "traced_classes": 9,
     "traced_builtins": 7,
     "traced_switches": 13,
-    "traced_threads": 12,
+    "traced_threads": 11,
     "traced_timers": 9,
     "traced_lives": 6,
     "traced_lines": 15,

@@ -324,6 +324,20 @@ def test_a_tool_in_the_way_is_named(traced: Traced) -> None:
     assert "cuckoo" in done.stderr.splitlines()[0] and done.stderr.splitlines()[1].startswith("hint: ")
 
 
+def test_other_interpreters_of_a_process_are_named(traced: Traced) -> None:
+    text = """
+try:
+    import _interpreters as interpreters
+except ImportError:
+    import _xxsubinterpreters as interpreters
+work()
+interpreters.run_string(interpreters.create(), "def work(): pass\\nwork()")
+"""
+    done = traced.trace(traced.write("app.py", WORK + text))
+    assert traced.calls()["work"] == 1
+    assert "outpace: processes that were not traced: 1 (only its main interpreter was)\n" in done.stderr
+
+
 DROPS = """
 import os, subprocess, sys
 work()
