@@ -102,7 +102,7 @@ const op_verb_entry op_verb_table[OP_VERB_COUNT] = {
     [OP_VERB_REPORT] =
         {"report", "[options] FILE", "show a profile, or turn it into another format",
          "Without -f and -o it prints a table: functions by own and total time, the hottest lines, and "
-         "the call tree.",
+         "the call tree. FILE may also be the folder that a killed 'outpace trace' left.",
          true},
     [OP_VERB_DUMP] = {"dump", "[--json] -p PID", "print what every thread of a process does now",
                       "Prints each thread with its state and its stack, the innermost frame first.", true},
