@@ -96,6 +96,9 @@ static void *wait_for_file(void *unused)
         nanosleep(&pause, NULL);
     }
     // Not Py_AddPendingCall: before 3.13 a thread that computes does not notice one that another thread added.
+    if (!Py_IsInitialized()) {
+        return NULL;   // it came too late
+    }
     PyGILState_STATE state = PyGILState_Ensure();
     choose();
     PyGILState_Release(state);

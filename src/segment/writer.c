@@ -30,7 +30,7 @@ static int allocate_blocks(int fd, uint64_t from, uint64_t end)
     if (fallocate(fd, 0, (off_t)from, (off_t)(end - from)) == 0) {
         return 0;
     }
-    if (errno != EOPNOTSUPP && errno != ENOSYS) {
+    if (errno != EOPNOTSUPP && errno != ENOSYS && errno != EINTR) {   // EINTR: in tmpfs, which undid all
         return -1;
     }
     static const char zeros[OP_SEGMENT_PAGE_BYTES];

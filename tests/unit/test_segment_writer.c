@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The file of a segment in a program that does as it likes with its descriptors.
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -91,6 +92,34 @@ TAP_TEST(standard_descriptors_are_free)
     dup2(out, STDOUT_FILENO);
     close(out);
     TAP_OK(status == 0 && fd > STDERR_FILENO);
+    op_segment_writer_close(&writer);
+    end();
+}
+
+static int interruptions;
+
+// In place of libc's: a file system in memory gives up where a signal comes.
+int fallocate(int fd, int mode, off_t offset, off_t length)
+{
+    (void)mode;
+    if (interruptions > 0) {
+        interruptions--;
+        errno = EINTR;
+        return -1;
+    }
+    return posix_fallocate(fd, offset, length);
+}
+
+TAP_TEST(interrupted_by_signals)
+{
+    begin();
+    op_segment_writer writer;
+    interruptions = 2;
+    TAP_OK(op_segment_writer_open(&writer, path) == 0);
+    TAP_OK(op_segment_writer_take(&writer, OP_SEGMENT_EDGE, 0, 0, 0, 1 << 20) != NULL);
+    TAP_EQ_INT(interruptions, 0);
+    struct stat facts;
+    TAP_OK(stat(path, &facts) == 0 && facts.st_blocks * 512 > 1 << 20);   // no hole in it
     op_segment_writer_close(&writer);
     end();
 }
