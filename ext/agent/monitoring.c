@@ -166,6 +166,27 @@ int op_monitoring_set_global(op_tracer *tracer, uint32_t set)
     return done != NULL ? 0 : -1;
 }
 
+// A program may free any id, and another tool take it.
+static bool has_tool(const op_tracer *tracer)
+{
+    PyObject *name = PyObject_CallMethod(monitoring(), "get_tool", "i", tool_of(tracer));
+    bool ours = name != NULL && PyUnicode_Check(name) && PyUnicode_CompareWithASCIIString(name, "outpace") == 0;
+    Py_XDECREF(name);
+    PyErr_Clear();
+    return ours;
+}
+
+static void take_callback_back(op_tracer *tracer, int event)
+{
+    PyObject *old = PyObject_CallMethod(monitoring(), "register_callback", "ilO", tool_of(tracer),
+                                        event_bits[event], Py_None);
+    if (old != NULL && old != Py_None && Py_TYPE(old) != &op_callback_type) {
+        register_callback(tracer, event, old);
+    }
+    Py_XDECREF(old);
+    PyErr_Clear();
+}
+
 void op_monitoring_stop(op_tracer *tracer)
 {
     if (tracer->slot < 0) {
@@ -175,16 +196,20 @@ void op_monitoring_stop(op_tracer *tracer)
     tracer->enabled = false;
     PyObject *module = monitoring();
     if (module != NULL && holders[tracer->slot] == tracer) {
-        Py_XDECREF(PyObject_CallMethod(module, "set_events", "ii", tool_of(tracer), 0));
-        PyErr_Clear();
-        for (int i = 0; i < OP_EVENT_COUNT; i++) {
-            register_callback(tracer, i, Py_None);
+        bool ours = has_tool(tracer);
+        if (ours) {
+            Py_XDECREF(PyObject_CallMethod(module, "set_events", "ii", tool_of(tracer), 0));
             PyErr_Clear();
+        }
+        for (int i = 0; i < OP_EVENT_COUNT; i++) {
+            take_callback_back(tracer, i);
         }
         op_monitoring_undo_disable(tracer);
         PyErr_Clear();
-        Py_XDECREF(PyObject_CallMethod(module, "free_tool_id", "i", tool_of(tracer)));
-        PyErr_Clear();
+        if (ours) {
+            Py_XDECREF(PyObject_CallMethod(module, "free_tool_id", "i", tool_of(tracer)));
+            PyErr_Clear();
+        }
         holders[tracer->slot] = NULL;
     }
     tracer->slot = -1;

@@ -143,6 +143,36 @@ def more_generators_wait_than_are_kept(p):
     return {}
 
 
+# --- ids of sys.monitoring ------------------------------------------------------------------------------------------
+
+
+@case(manual=True, only=MINOR >= 12)
+def an_id_that_the_program_gave_to_another_tool(p):
+    p.enable()
+    leaf()
+    (tool,) = [number for number in range(6) if sys.monitoring.get_tool(number) == "outpace"]
+    sys.monitoring.free_tool_id(tool)
+    sys.monitoring.use_tool_id(tool, "other")
+    started = []
+    sys.monitoring.register_callback(tool, sys.monitoring.events.PY_START, lambda code, offset: started.append(code))
+    sys.monitoring.set_events(tool, sys.monitoring.events.PY_START)
+    try:
+        p.disable()
+        leaf()
+        assert started == [leaf.__code__], started
+        assert sys.monitoring.get_tool(tool) == "other"
+    finally:
+        sys.monitoring.set_events(tool, 0)
+        sys.monitoring.register_callback(tool, sys.monitoring.events.PY_START, None)
+        sys.monitoring.free_tool_id(tool)
+    p.clear()
+    p.enable()
+    leaf()
+    p.disable()
+    assert traced.rows_of(p, files={__file__}) == traced.parse("leaf 1/1 1 1")
+    return {}
+
+
 # --- the hooks of 3.10 and 3.11 ---------------------------------------------------------------------------------------
 
 
