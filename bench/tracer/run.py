@@ -15,7 +15,9 @@ import json
 import os
 import shlex
 import signal
+import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -99,6 +101,18 @@ def measure(stage: Stage, results: Results, variants: list[Variant], pairs: int,
                 results.bare.setdefault(workload, []).append(bare.inside / rounds * stage.rounds(workload))
 
 
+def clock_costs() -> str:
+    """What reading a clock takes here: a function of a few instructions and an indirect call around it."""
+    with tempfile.TemporaryDirectory() as scratch:
+        program = Path(scratch) / "clock"
+        try:
+            subprocess.run(["cc", "-O2", "-o", program, HERE / "clock.c"], check=True)
+            words = subprocess.run([program], check=True, capture_output=True, text=True).stdout.split()
+        except (OSError, subprocess.CalledProcessError):
+            return "not measured"
+    return f"{words[0]} ns the time-stamp counter, {words[1]} ns CLOCK_MONOTONIC"
+
+
 def write_json(path: Path, about: dict[str, object], tables: list[Results]) -> None:
     rows = [{"python": table.version, "variant": key, "workload": workload, **vars(cell)}
             for table in tables for (key, workload), cell in table.cells.items()]
@@ -128,6 +142,7 @@ def main() -> int:
     print(f"`{command}` at {revision()}, {time.strftime('%Y-%m-%d')}, {time.monotonic() - began:.0f} s\n")
     print(f"- ratio of processor time to the bare program: median of {pairs} pairs of fresh processes, pinned to one processor,")
     print(f"  with its {'95 % interval' if pairs >= 5 else 'range'}; the floor is an empty callback for the same events")
+    print(f"- one reading of the clock: {clock_costs()}; exact times need two a call, which the floor does without")
     print(f"- peers: cProfile of the Python, {', '.join(peer.replace('==', ' ') for peer in PEERS)}")
     for results in tables:
         print("\n" + "\n\n".join(filter(None, (f"### Python {results.version}", markdown(results), whole(results)))))
