@@ -54,9 +54,9 @@ op_status op_left_read(const char *path, op_profile **profile, op_error *error)
     if (status == OP_OK) {
         const op_collector_stats *stats = op_collector_get_stats(collector);
         status = stats->processes > 0 ? describe(made, collector, error) : nothing_there(path, &stats->why, error);
-        if (status == OP_OK && stats->torn + stats->refused > 0) {
-            op_say_note("processes whose trace is damaged: %llu (%s)",
-                        (unsigned long long)(stats->torn + stats->refused), stats->why.message);
+        unsigned long long damaged = stats->torn + stats->refused;
+        if (status == OP_OK && damaged > 0) {
+            op_say_note("processes whose trace is damaged: %llu (%s)", damaged, stats->why.message);
         }
     }
     op_collector_free(collector);
