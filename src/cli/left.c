@@ -12,6 +12,8 @@ bool op_left_is_folder(const char *path)
     return stat(path, &facts) == 0 && S_ISDIR(facts.st_mode);
 }
 
+static const char what_to_give[] = "give a profile file, or the folder that a killed 'outpace trace' left";
+
 static op_status nothing_there(const char *path, const op_error *why, op_error *error)
 {
     if (why->status != OP_OK) {
@@ -19,7 +21,7 @@ static op_status nothing_there(const char *path, const op_error *why, op_error *
         return why->status;
     }
     op_error_set(error, OP_NOT_PROFILE, "no trace lies in the folder '%.300s'", path);
-    op_error_hint(error, "give a profile file, or the folder that a killed 'outpace trace' left");
+    op_error_hint(error, "%s", what_to_give);
     return OP_NOT_PROFILE;
 }
 
@@ -45,6 +47,9 @@ op_status op_left_read(const char *path, op_profile **profile, op_error *error)
     op_profile *made = NULL;
     op_status status = op_collector_open(path, &collector, error);
     if (status != OP_OK) {
+        if (status == OP_FOREIGN_FILE) {
+            op_error_hint(error, "%s", what_to_give);
+        }
         return status;
     }
     op_collector_keep(collector);
