@@ -201,6 +201,7 @@ void op_thread_name(op_thread *thread);
 // Python's may be set.
 void op_program_prepare(void);
 bool op_program_began(void);
+bool op_program_runs(void);   // a frame of __main__ is on the stack: tracing begins in the midst of a program
 
 static inline op_thread *op_thread_current(op_tracer *tracer, int slot, uint64_t generation)
 {
@@ -401,7 +402,8 @@ static inline const void *op_frame_running(void)
 // --- lines --------------------------------------------------------------------------------------------------------
 
 void op_line_tables_free(op_thread *thread);
-op_line_table *op_line_table_find(op_thread *thread, PyCodeObject *code);   // NULL: lost
+op_line_table *op_line_table_known(const op_thread *thread, uintptr_t code);   // NULL: it has none yet
+op_line_table *op_line_table_find(op_thread *thread, PyCodeObject *code);      // NULL: lost
 // Lays an activation over the one that has its line open, or takes the innermost off.
 void op_line_push(op_line_table *table, const void *frame, uint64_t now);
 void op_line_pop(op_line_table *table, const void *frame, uint64_t now);

@@ -20,9 +20,8 @@ static PyModuleDef_Slot slots[] = {
 #if PY_VERSION_HEX >= 0x030C0000
     {Py_mod_multiple_interpreters, Py_MOD_MULTIPLE_INTERPRETERS_NOT_SUPPORTED},
 #endif
-#if PY_VERSION_HEX >= 0x030D0000
-    {Py_mod_gil, Py_MOD_GIL_NOT_USED},
-#endif
+    // No Py_mod_gil: a free-threaded Python switches its GIL on for this module. What the threads count is kept apart,
+    // but no such Python has run it yet, and counts that might be wrong are worse than a GIL.
     {0, NULL},
 };
 

@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <string.h>
 #include "agent/agent.h"
+#include <frameobject.h>   // 3.10 has the fields of a frame there
 
 static char library[PATH_MAX];   // the folder of the standard library; "" where it is not known
 
@@ -60,15 +61,40 @@ static bool is_of_start(const char *file, size_t length)
            strstr(file + prefix, "/site-packages/") == NULL && strstr(file + prefix, "/dist-packages/") == NULL;
 }
 
+static bool is_main(PyObject *globals)
+{
+    PyObject *name = globals != NULL ? PyDict_GetItemString(globals, "__name__") : NULL;
+    return name != NULL && PyUnicode_Check(name) && PyUnicode_CompareWithASCIIString(name, "__main__") == 0;
+}
+
+bool op_program_runs(void)
+{
+    PyFrameObject *frame = PyEval_GetFrame();
+    Py_XINCREF(frame);
+    bool runs = false;
+    while (frame != NULL && !runs) {
+#if PY_VERSION_HEX >= 0x030B0000
+        PyObject *globals = PyFrame_GetGlobals(frame);
+#else
+        PyObject *globals = Py_NewRef(frame->f_globals);
+#endif
+        runs = is_main(globals);
+        Py_XDECREF(globals);
+        PyFrameObject *back = PyFrame_GetBack(frame);
+        Py_DECREF(frame);
+        frame = back;
+    }
+    Py_XDECREF(frame);
+    return runs;
+}
+
 bool op_program_began(void)
 {
     PyFrameObject *frame = PyEval_GetFrame();   // borrowed, as are the globals
     if (frame == NULL) {
         return false;
     }
-    PyObject *globals = PyEval_GetGlobals();
-    PyObject *name = globals != NULL ? PyDict_GetItemString(globals, "__name__") : NULL;
-    if (name != NULL && PyUnicode_Check(name) && PyUnicode_CompareWithASCIIString(name, "__main__") == 0) {
+    if (is_main(PyEval_GetGlobals())) {
         return true;
     }
     // Without a __main__, as where Python is embedded: at the first module that is not the library's. Its functions

@@ -72,7 +72,7 @@ PyObject *op_tracing_start(PyObject *module, PyObject *arguments)
         op_tracing *tracing = PyObject_New(op_tracing, &tracing_type);
         if (tracing != NULL && op_tracer_init(&tracing->tracer, PyBytes_AS_STRING(folder), modes) == 0) {
             op_program_prepare();
-            tracing->tracer.waits = true;
+            tracing->tracer.waits = !op_program_runs();
             // Never freed once it runs: threads end, and counts go on, until the process is gone.
             started = op_calls_enable(&tracing->tracer, (PyObject *)tracing) == 0;
             result = started ? Py_NewRef(Py_None) : NULL;
