@@ -152,7 +152,7 @@ PyObject *op_tracer_stats(op_tracer *tracer, double seconds_per_tick, bool subca
             Py_XDECREF(entries[id]);
         }
     }
-    for (size_t i = 0; i < count && !failed && subcalls; i++) {
+    for (size_t i = 0; i < count && entries != NULL && !failed && subcalls; i++) {
         PyObject *entry = edges[i].caller != 0 ? entries[edges[i].caller] : NULL;   // one still open has no row yet
         if (entry != NULL) {
             failed = add_subentry(entry, tracer->functions.items[edges[i].callee].object, &edges[i],

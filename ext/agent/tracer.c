@@ -32,7 +32,7 @@ static void copy_text(char *to, size_t room, PyObject *text)
         PyErr_Clear();
         utf8 = "";
     }
-    memcpy(to, utf8, op_utf8_cut(utf8, strlen(utf8), room - 1));   // what is behind it is 0 already
+    snprintf(to, room, "%.*s", (int)op_utf8_cut(utf8, strlen(utf8), room - 1), utf8);
 }
 
 static void describe_process(op_segment_header *header)
