@@ -17,6 +17,13 @@
         Py_RETURN_NONE;                                                                                            \
     }
 
+// Of what CALL and its ends tell of, functions written in C alone are ours.
+#define BUILTIN_KEY                                                                                                \
+    uintptr_t key = op_builtin_key(arguments[2]);                                                                  \
+    if (key == 0) {                                                                                                \
+        Py_RETURN_NONE;                                                                                            \
+    }
+
 // While a timer of the user's runs, another thread may let the profiler go: the callback keeps it.
 #define BEGIN_TIMED(timed)                                                                                         \
     BEGIN if (timed)                                                                                               \
@@ -65,10 +72,7 @@
 #define CALL_HANDLER(name, timed)                                                                                  \
     HANDLER(name)                                                                                                  \
     {                                                                                                              \
-        uintptr_t key = op_builtin_key(arguments[2]);                                                              \
-        if (key == 0) {                                                                                            \
-            Py_RETURN_NONE;                                                                                        \
-        }                                                                                                          \
+        BUILTIN_KEY                                                                                                \
         BEGIN_TIMED(timed)                                                                                         \
         op_enter(tracer, thread, key, arguments[2], true, timed);                                                  \
         END_TIMED(timed)                                                                                           \
@@ -76,10 +80,7 @@
 #define C_RETURN_HANDLER(name, exception, timed)                                                                   \
     HANDLER(name)                                                                                                  \
     {                                                                                                              \
-        uintptr_t key = op_builtin_key(arguments[2]);                                                              \
-        if (key == 0) {                                                                                            \
-            Py_RETURN_NONE;                                                                                        \
-        }                                                                                                          \
+        BUILTIN_KEY                                                                                                \
         BEGIN_TIMED(timed)                                                                                         \
         op_leave(tracer, thread, key, exception, timed);                                                           \
         END_TIMED(timed)                                                                                           \
@@ -117,10 +118,7 @@ HANDLER(count_resume)
 }
 HANDLER(count_call)
 {
-    uintptr_t key = op_builtin_key(arguments[2]);
-    if (key == 0) {
-        Py_RETURN_NONE;
-    }
+    BUILTIN_KEY
     BEGIN
     op_count(tracer, thread, key, arguments[2], true, false);
     Py_RETURN_NONE;

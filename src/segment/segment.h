@@ -59,8 +59,8 @@ typedef struct {
     uint64_t lost_functions;
     uint64_t lost_lines;
     uint64_t lost_processes;   // children whose own segment could not be made
-    uint32_t stopped;          // 1: the tracer was stopped in order; what is open was closed
-    uint32_t lost_hooks;       // 3.10, 3.11: times that the program took a thread's profile hook for itself
+    uint32_t unused;
+    uint32_t lost_hooks;   // 3.10, 3.11: times that the program took a thread's profile hook for itself
 } op_segment_header;
 
 typedef enum {
