@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: MIT
+// owner: an instance that a store's keys hold weakly. When it dies, the entries of its keys are removed.
+//
+// A store maps the addresses of such instances to their owners. An owner has one weak reference to its instance, whose
+// callback removes the entries; as an address may be used again before a callback ran, or without one (finalizers, the
+// collector), an owner counts as that of an object only while its weak reference points to that very object.
+#ifndef OP_CACHE_OWNER_H
+#define OP_CACHE_OWNER_H
+
+#include "cache/store.h"
+
+// Whether instances of `type` are equal to themselves alone, by object's own __eq__ and __hash__, and can be weakly referenced:
+// then nobody can ask for the key of a dead one.
+bool op_owner_suits(PyTypeObject *type);
+
+// Whether the weak key's instance is `self`, and alive. Under the lock; runs no code of the program.
+bool op_owner_is(op_key key, PyObject *self);
+
+// Finds or makes the owner of `self` in the store: a new reference, or NULL with an exception. Takes and frees the lock.
+op_owner *op_owner_get(op_store *store, op_module *state, PyObject *self);
+
+// Under the lock: the weak key at `slot` of store->table is one of `owner`'s from now on (the key takes a reference of its own); and no longer,
+// which returns the reference that the key had, to be dropped by the caller without the lock.
+void op_owner_add(op_owner *owner, op_key key, uint32_t slot);
+op_owner *op_owner_remove(op_key key);
+
+// The store goes away: owners are cut off from it. Without the lock.
+void op_owners_drop(op_store *store);
+
+#endif
