@@ -29,7 +29,7 @@ test: build live agents ## run all tests; ends with the counts
 	@$(BIN)/python tests/run.py --build $(BUILD)
 
 .PHONY: agents
-agents: build live ## build the tracer's extension module for every Python that is found
+agents: build live ## build the extension modules for every Python that is found
 	@$(BIN)/python tools/agents.py --build $(BUILD)
 
 .PHONY: lint

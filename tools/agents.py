@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Builds the extension module outpace._agent for every CPython 3.10+ that is found, each with its own headers.
+"""Builds the extension modules outpace._agent and outpace._cache for every CPython 3.10+ that is found.
 
     tools/agents.py [--build FOLDER] [VERSION...]      VERSION: 3.13 or 3.13.0; without one, all
 
-The modules go to FOLDER/agents, one an ABI, and are built again only when what they are made of has changed. The flags
-are those by which FOLDER itself is built, so that they stand in one place: ext/meson.build.
+Each is compiled with the headers of its Python. They go to FOLDER/agents, a pair an ABI, and are built again only when
+what they are made of has changed. The flags are those by which FOLDER itself is built, so that they stand in one place:
+ext/meson.build.
 """
 
 from __future__ import annotations
@@ -58,16 +59,16 @@ def target_of(interpreter: interpreters.Interpreter) -> Target | None:
     return Target(interpreter, suffix, headers) if any((folder / "Python.h").is_file() for folder in headers) else None
 
 
-def flags_of_build(build: Path) -> list[str]:
-    """The compiler and its flags for the agent, as FOLDER's own Python has it, without that Python's headers."""
+def flags_of_build(build: Path, module: str) -> list[str]:
+    """The compiler and its flags for a module, as FOLDER's own Python has it, without that Python's headers."""
     listed = build / "compile_commands.json"
     if not listed.is_file():
         raise SystemExit(f"error: {build} is not configured\nhint: run make")
     for entry in json.loads(listed.read_text(encoding="utf-8")):
-        if Path(entry["directory"], entry["file"]).resolve().is_relative_to(ROOT / "ext/agent"):
+        if Path(entry["directory"], entry["file"]).resolve().is_relative_to(ROOT / "ext" / module):
             break
     else:
-        raise SystemExit(f"error: {build} is configured without the extension modules\nhint: run make")
+        raise SystemExit(f"error: {build} is configured without the extension module {module}\nhint: run make")
     kept: list[str] = []
     words = iter(shlex.split(entry["command"]))
     for word in words:
@@ -89,17 +90,17 @@ def digest(command: Iterable[str], files: Iterable[Path]) -> str:
     return told.hexdigest()
 
 
-def build_one(target: Target, flags: list[str], folder: Path) -> tuple[bool, str]:
+def build_one(target: Target, module: str, flags: list[str], folder: Path) -> tuple[bool, str]:
     """Whether it is there now, and a line about it."""
-    output = folder / f"_agent{target.suffix}"
-    stamp = folder / f"_agent{target.suffix}.made-of"
-    names = [ROOT / name for name in sources.agent()]
+    output = folder / f"_{module}{target.suffix}"
+    stamp = folder / f"_{module}{target.suffix}.made-of"
+    names = [ROOT / name for name in sources.module(module)]
     link = ["-shared", "-Wl,--as-needed", "-Wl,-z,relro", "-Wl,-z,now"]
     command = [*command_of(target, flags), *link, *map(str, names)]
-    headers = sorted([*(ROOT / "src/segment").rglob("*.h"), *(ROOT / "ext/agent").rglob("*.h")])
+    headers = sorted([*(ROOT / "src/segment").rglob("*.h"), *(ROOT / "ext" / module).rglob("*.h")])
     patch_levels = [each / "patchlevel.h" for each in target.headers if (each / "patchlevel.h").is_file()]
     made_of = digest(command, [*names, *headers, *patch_levels])
-    said = f"agent {target.interpreter.version}: {output.name}"
+    said = f"{module} {target.interpreter.version}: {output.name}"
     if output.is_file() and stamp.is_file() and stamp.read_text(encoding="utf-8") == made_of:
         return True, f"{said}: is up to date"
     # Under another name first: a program that runs has the old one mapped.
@@ -126,7 +127,7 @@ def targets(wanted: list[str]) -> tuple[list[Target], list[str]]:
             continue
         target = target_of(interpreter)
         if target is None:
-            without.setdefault(interpreter.minor, f"agent {version}: skipped: {interpreter.command[-1]} has no Python.h")
+            without.setdefault(interpreter.minor, f"python {version}: skipped: {interpreter.command[-1]} has no Python.h")
         else:
             found.setdefault(target.suffix, target)
     have = {target.interpreter.minor for target in found.values()}
@@ -134,12 +135,12 @@ def targets(wanted: list[str]) -> tuple[list[Target], list[str]]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Builds outpace._agent for every CPython 3.10+ that is found.")
+    parser = argparse.ArgumentParser(description="Builds the extension modules for every CPython 3.10+ that is found.")
     parser.add_argument("--build", type=Path, default=ROOT / "build", metavar="FOLDER", help="a configured build folder")
     parser.add_argument("versions", nargs="*", metavar="VERSION", help="3.13 or 3.13.0")
     options = parser.parse_args()
     build = options.build.resolve()
-    flags = flags_of_build(build)
+    flags = {module: flags_of_build(build, module) for module in sources.MODULES}
     folder = build / "agents"
     folder.mkdir(exist_ok=True)
     chosen, told = targets(options.versions)
@@ -148,7 +149,8 @@ def main() -> int:
         return 1
     failed = False
     with ThreadPoolExecutor(max_workers=min(2, os.cpu_count() or 1)) as pool:
-        for there, line in pool.map(lambda target: build_one(target, flags, folder), chosen):
+        jobs = [(target, module) for target in chosen for module in sources.MODULES]
+        for there, line in pool.map(lambda job: build_one(job[0], job[1], flags[job[1]], folder), jobs):
             failed |= not there
             print(line, flush=True)
     for line in told:

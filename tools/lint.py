@@ -18,6 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import agents
+import sources
 
 ROOT = Path(__file__).resolve().parent.parent
 GENERATED = ("src/cpython/layouts/", "src/cpython/opcodes/")   # by tools/layouts.py, in columns of its own
@@ -61,11 +62,13 @@ def newest_python(build: Path) -> Path | None:
     found, _ = agents.targets([])
     if not found:
         return None
-    command = agents.command_of(found[-1], agents.flags_of_build(build))
     folder = build / "tidy"
     folder.mkdir(exist_ok=True)
-    names = [name for name in files(".c") if name.startswith("ext/")]
-    entries = [{"directory": str(ROOT), "file": name, "arguments": [*command, "-c", name]} for name in names]
+    entries = []
+    for module in sources.MODULES:
+        command = agents.command_of(found[-1], agents.flags_of_build(build, module))
+        names = [name for name in files(".c") if name.startswith(f"ext/{module}/")]
+        entries += [{"directory": str(ROOT), "file": name, "arguments": [*command, "-c", name]} for name in names]
     (folder / "compile_commands.json").write_text(json.dumps(entries, indent=1), encoding="utf-8")
     return folder
 

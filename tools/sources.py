@@ -4,7 +4,7 @@
 
     sources.py version         the version of the package
     sources.py list FOLDER     every .c below FOLDER (or, with two words, FOLDER PREFIX), one a line
-    sources.py agent           every .c of the extension module outpace._agent, one a line
+    sources.py module NAME     every .c of the extension module outpace._NAME (agent, cache), one a line
     sources.py package         what the wheel takes from python/, relative to that folder
     sources.py objects FOLDER  the object files of the engine that the build folder FOLDER makes
     sources.py print           all of them: when this text changes, the build must be configured again
@@ -17,6 +17,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = ("src", "ext", "tests/unit", "tests/tools", "tests/fuzz")
+MODULES = ("agent", "cache")
 
 
 def version() -> str:
@@ -32,10 +33,12 @@ def listing(folder: str, prefix: str = "") -> list[str]:
     return sorted(path.relative_to(ROOT).as_posix() for path in found)
 
 
-def agent() -> list[str]:
-    """The extension module and the writer of segments: who reads them is the engine's."""
-    written = (name for name in listing("src/segment") if not Path(name).name.startswith("reader"))
-    return [*listing("ext/agent"), *written]
+def module(name: str) -> list[str]:
+    """What an extension module is compiled from. In the tracer is the writer of segments: who reads them is the engine's."""
+    if name not in MODULES:
+        raise SystemExit(f"sources.py: no module {name}: choose from {', '.join(MODULES)}")
+    written = listing("src/segment") if name == "agent" else []
+    return [*listing(f"ext/{name}"), *(path for path in written if not Path(path).name.startswith("reader"))]
 
 
 def package() -> list[str]:
@@ -57,8 +60,8 @@ def main(words: list[str]) -> None:
             print("\n".join(listing(folder)))
         case ["list", folder, prefix]:
             print("\n".join(listing(folder, prefix)))
-        case ["agent"]:
-            print("\n".join(agent()))
+        case ["module", name]:
+            print("\n".join(module(name)))
         case ["package"]:
             print("\n".join(package()))
         case ["objects", build]:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LineProfiler", "Profiler", "__version__", "find_executable", "profile"]
 
-# `outpace._agent` is found in these too: a checkout has one for each version of Python.
+# The extension modules are found in these too: a checkout has them for each version of Python.
 __path__.extend(extra_folders())
 del extra_folders
 

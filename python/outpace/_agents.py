@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Finds the extension module ``outpace._agent``, which is built for one version of CPython at a time.
+"""Finds the extension modules ``outpace._agent`` and ``outpace._cache``, which are built for one version of CPython each.
 
-An installed package has the one of its own Python beside this file. A checkout has those of many in a folder ``agents``
+An installed package has those of its own Python beside this file. A checkout has those of many in a folder ``agents``
 of its build, and the executable knows of more: it names their folders to the programs that it starts.
 """
 
@@ -19,7 +19,7 @@ OVERRIDE = "OUTPACE_TRACE_AGENT"
 
 
 def extra_folders() -> list[str]:
-    """Where agents lie beside those in the package's own folder; cheap, as every import of the package asks."""
+    """Where the modules lie beside those in the package's own folder; cheap, as every import of the package asks."""
     environment = {} if sys.flags.ignore_environment else os.environ
     folders = [folder for folder in environment.get(OVERRIDE, "").split(os.pathsep) if os.path.isabs(folder)]
     executable = environment.get("OUTPACE_EXECUTABLE", "")
@@ -63,11 +63,18 @@ def find_agent(suffixes: Iterable[str] | None = None) -> str:
 
 def missing(what: str, error: ImportError) -> ImportError:
     """The error that says that `what` cannot be had in this Python, and what can."""
+    hint = "sampling needs no such module: outpace record -- python app.py"
+    return not_built(f"{what} needs Outpace's tracer", hint, error)
+
+
+def missing_cache(error: ImportError) -> ImportError:
+    """The same for the caches."""
+    hint = "`pip install outpace` with this Python builds it; `make agents` does so in a checkout, for all that are found"
+    return not_built("the caches need the extension module outpace._cache", hint, error)
+
+
+def not_built(what: str, hint: str, error: ImportError) -> ImportError:
     implementation = "CPython" if sys.implementation.name == "cpython" else sys.implementation.name
     version = ".".join(map(str, sys.version_info[:2])) + getattr(sys, "abiflags", "")
-    return ImportError(
-        f"{what} needs Outpace's tracer, which is not built for {implementation} {version} ({error})\n"
-        "hint: sampling needs no such module: outpace record -- python app.py",
-        name=error.name,
-        path=error.path,
-    )
+    text = f"{what}, which is not built for {implementation} {version} ({error})\nhint: {hint}"
+    return ImportError(text, name=error.name, path=error.path)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The extension module outpace._agent is found and loaded by every Python that it is for, and is built like the rest."""
+"""The extension modules are found and loaded by every Python that they are for, and are built like the rest."""
 
 from __future__ import annotations
 
@@ -91,29 +91,44 @@ def test_an_agent_that_is_not_there_is_said(root: Path) -> None:
     assert str(root / "python/outpace") in folders.split(", ")
 
 
-def test_the_agent_shows_nothing_but_its_door(agents: Path) -> None:
-    for path in sorted(agents.glob("_agent.*.so")):
+def test_the_cache_is_imported(interpreter: interpreters.Interpreter, seen: tuple[Path, Path]) -> None:
+    package, agents = seen
+    code = "import outpace._cache as c; print(c.__name__, c.__file__, sep='\\n')"
+    done = start(interpreter, code, PYTHONPATH=str(package), OUTPACE_TRACE_AGENT=str(agents))
+    assert (done.returncode, done.stderr) == (0, "")
+    name, path = done.stdout.splitlines()
+    assert (name, Path(path).parent) == ("outpace._cache", agents)
+    assert f"-3{interpreter.minor}-" in path
+
+
+@pytest.mark.parametrize("module", sources.MODULES)
+def test_a_module_shows_nothing_but_its_door(agents: Path, module: str) -> None:
+    paths = sorted(agents.glob(f"_{module}.*.so"))
+    assert paths
+    for path in paths:
         listed = subprocess.run(["nm", "-D", "--defined-only", path], check=True, capture_output=True, text=True).stdout
-        assert [line.split()[-1] for line in listed.splitlines()] == ["PyInit__agent"], path
+        assert [line.split()[-1] for line in listed.splitlines()] == [f"PyInit__{module}"], path
 
 
-def test_the_agent_compiles_for_free_threaded_builds(build: Path) -> None:
+@pytest.mark.parametrize("module", sources.MODULES)
+def test_a_module_compiles_for_free_threaded_builds(build: Path, module: str) -> None:
     # They have the same headers, and this one word in their pyconfig.h; since 3.13.
     found, _ = tool.targets([])
     newer = [target for target in found if target.interpreter.minor >= 13]
     if not newer:
         pytest.skip("no CPython 3.13+ with headers")
     for target in newer:
-        command = tool.command_of(target, tool.flags_of_build(build))
-        command += ["-DPy_GIL_DISABLED=1", "-Werror", "-fsyntax-only", *sources.agent()]
+        command = tool.command_of(target, tool.flags_of_build(build, module))
+        command += ["-DPy_GIL_DISABLED=1", "-Werror", "-fsyntax-only", *sources.module(module)]
         done = subprocess.run(command, cwd=tool.ROOT, capture_output=True, text=True, timeout=300)
         assert done.returncode == 0, f"{target.interpreter.version}\n{done.stderr}"
 
 
-def test_the_types_of_the_agent_are_its_own(root: Path, agents: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("module", sources.MODULES)
+def test_the_types_of_a_module_are_its_own(root: Path, agents: Path, tmp_path: Path, module: str) -> None:
     environment = os.environ | {"PYTHONPATH": str(root / "python"), "OUTPACE_TRACE_AGENT": str(agents)}
     environment["MYPYPATH"] = environment["PYTHONPATH"]
-    command = [sys.executable, "-m", "mypy.stubtest", "--concise", "outpace._agent"]
+    command = [sys.executable, "-m", "mypy.stubtest", "--concise", f"outpace._{module}"]
     done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -126,5 +141,7 @@ def test_agents_are_built_once(root: Path, build: Path, agents: Path) -> None:
     again = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert all(line.endswith("is up to date") for line in again.stdout.splitlines() if "skipped" not in line), again.stdout
     assert {path: path.stat().st_mtime_ns for path in agents.iterdir()} == before
-    versions = {f"3.{each.minor}" for each in FOUND}
-    assert versions <= {line.split()[1].rsplit(".", 1)[0] for line in again.stdout.splitlines()}, again.stdout
+    told = {(line.split()[0], line.split()[1].rsplit(".", 1)[0]) for line in again.stdout.splitlines()}
+    skipped = {version for word, version in told if word == "python"}
+    for minor in {each.minor for each in FOUND}:
+        assert f"3.{minor}" in skipped or {(name, f"3.{minor}") for name in sources.MODULES} <= told, again.stdout

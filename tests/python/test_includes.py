@@ -21,7 +21,7 @@ MAY_INCLUDE: dict[str, tuple[str, ...]] = {
     "cli": ("base", "profile", "segment", "process", "cpython", "sample", "collect", "export"),
 }
 # Module of ext/: rooms of src/ whose headers it may name, and no further: their files are compiled into the module.
-EXT_MAY_INCLUDE: dict[str, tuple[str, ...]] = {"agent": ("segment",)}
+EXT_MAY_INCLUDE: dict[str, tuple[str, ...]] = {"agent": ("segment",), "cache": ()}
 # Headers from outside, where they are not libc's, and who may name them. cpython: recorded images are compressed.
 LIBRARY_HEADERS = {"sqlite3.h": ("profile",), "zlib.h": ("profile", "cpython")}
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"]+)[>"]', re.MULTILINE)

@@ -56,7 +56,8 @@ def test_install(checkout: Path, python: Path, tmp_path: Path) -> None:
     assert found == str(executable)
     assert str(checkout) not in package
     agent = output_of(python, "-c", "import outpace._agent, outpace._agents; print(outpace._agents.find_agent())").strip()
-    assert Path(agent).parent == Path(package).parent
+    cache = output_of(python, "-c", "import outpace._cache; print(outpace._cache.__file__)").strip()
+    assert Path(agent).parent == Path(cache).parent == Path(package).parent
     assert output_of(python, "-m", "outpace", "run", script).startswith("hello")
 
 
@@ -71,3 +72,5 @@ def test_editable_install(checkout: Path, python: Path) -> None:
     found_agent, agent = output_of(python, "-c", where, PATH=tools).split()
     assert agent == found_agent
     assert Path(agent).is_relative_to(checkout / "build")
+    cache = output_of(python, "-c", "import outpace._cache; print(outpace._cache.__file__)", PATH=tools).strip()
+    assert Path(cache).parent == Path(agent).parent
