@@ -13,6 +13,7 @@
 PyObject *op_coroutine_new(op_function *function, PyObject *const *args, size_t nargsf, PyObject *names);
 
 // The same for outpace.Cache: get_or_load(key, loader) with an `async def` loader. `home` is the mapping, which owns `store`.
-PyObject *op_coroutine_of_mapping(PyObject *home, op_store *store, op_module *state, PyObject *key, PyObject *loader);
+PyObject *op_coroutine_of_mapping(PyObject *home, op_store *store, op_module *state, PyObject *key,
+                                  PyObject *loader);
 
 #endif

@@ -15,8 +15,7 @@
 #include "cache/store.h"
 
 typedef struct {
-    PyObject_HEAD
-    vectorcallfunc vectorcall;
+    PyObject_HEAD vectorcallfunc vectorcall;
     op_store store;
     PyObject *function;     // owned, as all that follow
     PyObject *key;          // or NULL
@@ -25,9 +24,9 @@ typedef struct {
     PyObject *info_type;
     PyObject *dict;
     PyObject *weak_references;
-    op_module *state;       // borrowed: the type holds the module
+    op_module *state;   // borrowed: the type holds the module
     bool typed, once, coroutine, skip_self;
-    bool method;            // stands in a class: the first argument is an instance, held weakly where that may be
+    bool method;   // stands in a class: the first argument is an instance, held weakly where that may be
 } op_function;
 
 // The key of a call: fills in *call, hashed. Where key= made it, it is in *made (owned by the caller, who drops it after

@@ -15,9 +15,9 @@ typedef struct op_owner op_owner;
 
 // What kind of key it is; also the tag of an op_key. Keys of different forms are never equal.
 typedef enum {
-    OP_KEY_BARE = 0,    // a lone int or str, exactly of that type
-    OP_KEY_ONE = 1,     // another lone object
-    OP_KEY_MANY = 2,    // anything else
+    OP_KEY_BARE = 0,   // a lone int or str, exactly of that type
+    OP_KEY_ONE = 1,    // another lone object
+    OP_KEY_MANY = 2,   // anything else
 } op_key_form;
 
 typedef struct {
@@ -27,27 +27,29 @@ typedef struct {
     Py_hash_t hash;           // by op_call_hash
     op_key_form form;
     bool typed;
-    bool weak;                // items[0] is an instance that is to be held weakly; form is OP_KEY_MANY
+    bool weak;   // items[0] is an instance that is to be held weakly; form is OP_KEY_MANY
 } op_call;
 
-// An owned key: a pointer with its form in the lowest bits; 0 is none. BARE and ONE: the object. MANY: an op_many.
+// An owned key: a pointer with its form in the lowest two bits; 0 is none. BARE and ONE: the object. MANY: an op_many.
+// The next bit is set where its entry was removed and waits to be buried (table.h).
 typedef uintptr_t op_key;
+#define OP_KEY_DEAD ((op_key)4)
 
 // The arguments of one call, kept. `items[0]` of a weak one is borrowed from its owner, which removes the entry when
 // that instance dies; `tail` then lies behind the items.
 typedef struct {
-    PyObject *names;     // owned, or NULL
+    PyObject *names;   // owned, or NULL
     uint32_t references;
-    uint32_t count : 31;
-    uint32_t weak : 1;
+    uint16_t count;
+    uint16_t weak;
     PyObject *items[];   // owned
 } op_many;
 
 // Where a weak key stands among those of its instance (owner.h).
 typedef struct op_tail {
-    op_owner *owner;   // owned reference
+    op_owner *owner;   // owned reference, or NULL before op_owner_add; dropped with the key
     op_key previous, next;
-    uint32_t slot;     // of the table
+    uint32_t slot;   // of the table
 } op_tail;
 
 OP_INLINE op_key_form op_key_form_of(op_key key)
@@ -57,12 +59,12 @@ OP_INLINE op_key_form op_key_form_of(op_key key)
 
 OP_INLINE PyObject *op_key_object(op_key key)
 {
-    return (PyObject *)(key & ~(op_key)3);
+    return (PyObject *)(key & ~(op_key)7);
 }
 
 OP_INLINE op_many *op_key_many(op_key key)
 {
-    return (op_many *)(key & ~(op_key)3);
+    return (op_many *)(key & ~(op_key)7);
 }
 
 OP_INLINE op_tail *op_key_tail(op_key key)
@@ -102,6 +104,8 @@ op_likeness op_key_compare(op_key key, const op_call *call);
 int op_key_ask(op_key key, const op_call *call);
 
 // A new key of `call`, which owns what it holds; 0 with MemoryError. A weak one has no owner yet: owner.h.
+// Calls with more than OP_KEY_ITEMS_MAX items have no key: 0 with OverflowError.
+#define OP_KEY_ITEMS_MAX 65535
 op_key op_key_new(const op_call *call);
 
 // One more reference, under the lock; and one less, which may run code of the program where it was the last.
@@ -110,8 +114,5 @@ void op_key_release(op_key key);
 
 // For the collector. A weak key's instance is not visited.
 int op_key_traverse(op_key key, visitproc visit, void *arg);
-
-// The key as an object of the program: the lone object, or a tuple of all items. New reference, or NULL.
-PyObject *op_key_as_object(op_key key);
 
 #endif

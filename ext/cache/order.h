@@ -8,8 +8,8 @@
 // main. Off the small one's end an entry that was hit more than once goes to the front of main, its count 0; another is
 // evicted and its hash remembered as a ghost. Off main's end an entry with a count goes back to the front with one
 // less; another is evicted. An entry that is added while its hash is a ghost goes to main at once. There are as many ghosts as
-// main may hold entries (bound less the small share; where only weight is bounded, as many as there have been entries at
-// once), first in, first out.
+// main may hold entries (bound less the small share; where only weight is bounded, as many as the table has room for
+// entries), first in, first out.
 #ifndef OP_CACHE_ORDER_H
 #define OP_CACHE_ORDER_H
 
@@ -29,11 +29,12 @@ typedef struct {
 typedef struct op_ghosts op_ghosts;
 
 typedef struct {
-    op_link *links;        // owned
-    uint8_t *marks;        // owned; S3-FIFO: hits so far (2 bits), whether in main (bit 2)
-    op_ghosts *ghosts;     // owned; S3-FIFO
-    uint32_t capacity;     // slots that there is room for
+    op_link *links;      // owned
+    uint8_t *marks;      // owned; S3-FIFO: hits so far (2 bits), whether in main (bit 2)
+    op_ghosts *ghosts;   // owned; S3-FIFO; NULL where there was no memory for any
+    uint32_t capacity;   // slots that there is room for
     op_policy policy;
+    bool ghosts_fixed;   // as many ghosts as the bound of entries says, else as there is room for entries
     uint64_t small_weight, main_weight;   // S3-FIFO: what both queues weigh
     uint64_t small_share;                 // what the small queue may weigh
 } op_order;
@@ -41,12 +42,14 @@ typedef struct {
 // `bound`: the most that all may weigh. `entries`: the most entries, or 0 where only weight is bounded.
 void op_order_init(op_order *order, op_policy policy, uint64_t bound, uint64_t entries);
 void op_order_fini(op_order *order);
-// Forgets all entries; ghosts too.
+// Forgets all entries; ghosts too. There is still room for as many.
 void op_order_clear(op_order *order);
+// Where there is no entry: gives the memory for slots back. Ghosts stay.
+void op_order_shrink(op_order *order);
 // Makes room for `capacity` slots. False: no memory, nothing changed.
 bool op_order_reserve(op_order *order, uint32_t capacity);
 
-// An entry comes, goes (`gone`: evicted, so that S3-FIFO remembers it), or weighs otherwise.
+// An entry comes, goes (not evicted), or weighs otherwise. Where it comes, there is room (op_order_reserve).
 void op_order_add(op_order *order, uint32_t slot, uint64_t hash, uint64_t weight);
 void op_order_remove(op_order *order, uint32_t slot, uint64_t weight);
 void op_order_reweigh(op_order *order, uint32_t slot, uint64_t before, uint64_t after);

@@ -11,8 +11,8 @@
 
 #include "cache/table.h"
 
-#define OP_FORGOTTEN 32               // forgettings that are remembered one by one
-#define OP_TTL_OF_STORE (-1)          // as a time to live: the store's own, with its jitter
+#define OP_FORGOTTEN 32        // forgettings that are remembered one by one
+#define OP_TTL_OF_STORE (-1)   // as a time to live: the store's own, with its jitter
 #define OP_NEVER INT64_MAX
 
 typedef struct op_owners op_owners;   // owner.h
@@ -20,20 +20,21 @@ typedef struct op_owners op_owners;   // owner.h
 typedef struct {
     op_lock lock;
     op_table table;
-    op_order order;                 // where the store is bounded
-    op_table flights;               // loads under way by key; values are flights (flight.h, outpace._loads)
-    op_owners *owners;              // instances that are held weakly, or NULL
-    Py_ssize_t maxsize;             // -1: without bound
-    uint64_t max_weight;            // 0: without bound
-    uint64_t weight;                // of all entries, where they are weighed
-    PyObject *weigh;                // owned: weigh(value), or NULL; with max_weight and NULL: sys.getsizeof
-    PyObject *timer;                // owned: a callable that gives seconds, or NULL for the kernel's clock
-    int64_t ttl_ns;                 // 0: entries do not expire
+    op_order order;        // where the store is bounded
+    op_table flights;      // loads under way by key; values are flights (flight.h, outpace._loads)
+    op_owners *owners;     // instances that are held weakly, or NULL
+    Py_ssize_t maxsize;    // -1: without bound
+    uint64_t max_weight;   // 0: without bound
+    uint64_t weight;       // of all entries, where they are weighed
+    PyObject *weigh;       // owned: weigh(value), or NULL
+    PyObject *timer;       // owned: a callable that gives seconds, or NULL for the kernel's clock
+    int64_t ttl_ns;        // 0: entries do not expire
     int64_t jitter_ns, stale_ns;
-    uint64_t random;                // state of the jitter's generator
-    uint32_t sweep;                 // slot at which the search for expired entries goes on
+    uint64_t random;   // state of the jitter's generator
+    bool precise;      // the kernel's clock is read precisely, not as of its last tick
+    uint32_t sweep;    // slot at which the search for expired entries goes on
     uint64_t forgettings;
-    uint64_t cleared;               // value of forgettings when all was forgotten last
+    uint64_t cleared;   // value of forgettings when all was forgotten last
     Py_hash_t forgotten[OP_FORGOTTEN];
     // Statistics.
     Py_ssize_t hits, misses;
@@ -47,7 +48,8 @@ typedef struct {
     uint64_t max_weight;   // 0: without bound
     op_policy policy;
     int64_t ttl_ns, jitter_ns, stale_ns;
-    PyObject *weigh, *timer;
+    PyObject *weigh;   // NULL: with max_weight sys.getsizeof, else nothing is weighed
+    PyObject *timer;   // NULL: the kernel's clock
 } op_bounds;
 
 // `store` is zeroed memory. 0, or -1 with an exception.
@@ -117,6 +119,9 @@ int op_store_set(op_store *store, PyObject *home, const op_call *call, PyObject 
 // whose value is put into *value where `value` is not NULL (new reference); 0 none; -1 an exception.
 int op_store_forget(op_store *store, const op_call *call, PyObject **value);
 
+// Under the lock: removes the entry at `slot` from all of the store's books. What it held is buried by op_store_unlock.
+void op_store_remove(op_store *store, uint32_t slot);
+
 // Removes and forgets all. Statistics are set to zero where `statistics`.
 void op_store_clear(op_store *store, bool statistics);
 
@@ -130,6 +135,13 @@ Py_ssize_t op_store_count(op_store *store);
 typedef PyObject *(*op_loader)(void *context);
 // Calls loader(context) and counts: loads, load_errors, loading, load_ns by a precise clock.
 PyObject *op_store_load(op_store *store, op_loader loader, void *context);
+// Counts one load that ended: well, or with an exception.
+OP_INLINE void op_store_count_load(op_store *store, bool well, int64_t took_ns)
+{
+    store->loads += well;
+    store->load_errors += !well;
+    store->load_ns += took_ns;
+}
 
 // Loads under way. The flight of `call`'s key, a new reference, or NULL: with an exception, or without one where there is none.
 PyObject *op_store_flight(op_store *store, const op_call *call);

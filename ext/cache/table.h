@@ -9,9 +9,9 @@
 #include "cache/order.h"
 
 typedef struct {
-    Py_hash_t hash;     // of a free or dead slot: the next one of its chain
-    op_key key;         // 0: the slot is free
-    PyObject *value;    // owned
+    Py_hash_t hash;    // of a free or dead slot: the next one of its chain
+    op_key key;        // 0: the slot is free
+    PyObject *value;   // owned
 } op_entry;
 
 typedef struct {
@@ -58,6 +58,13 @@ void op_table_clear(op_table *table);
 bool op_table_exhume(op_table *table, op_key *key, PyObject **value);
 
 int op_table_traverse(op_table *table, visitproc visit, void *arg);
+// Whether `slot`, below table->used, holds an entry.
+OP_INLINE bool op_table_is_live(const op_table *table, uint32_t slot)
+{
+    op_key key = table->entries[slot].key;
+    return key != 0 && (key & OP_KEY_DEAD) == 0;
+}
+
 // What its arrays take.
 size_t op_table_bytes(const op_table *table);
 
