@@ -29,10 +29,10 @@ typedef struct {
     bool method;   // stands in a class: the first argument is an instance, held weakly where that may be
 } op_function;
 
-// The key of a call: fills in *call, hashed. Where key= made it, it is in *made (owned by the caller, who drops it after
-// its last use of *call), else NULL. `slot` is memory for it that outlives *call. 0, or -1 with an exception, which names an argument without a hash.
+// The key of a call, hashed. Where key= made it, it is in *made, a reference of the caller's that is dropped after the last
+// use of *call, and `made` itself has to stay where it is as long; else NULL. 0, or -1 with an exception, which names an argument without a hash.
 int op_function_key(op_function *function, PyObject *const *args, Py_ssize_t positional, PyObject *names,
-                    op_call *call, PyObject **made);
+                    PyObject **made, op_call *call);
 
 // What is handed out for a value as it is kept: that value, its copy, or NULL with the exception that was kept. Takes over `value`.
 PyObject *op_function_give(op_function *function, PyObject *value);

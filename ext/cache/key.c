@@ -70,8 +70,9 @@ OP_INLINE uint64_t mix(uint64_t all, Py_hash_t item)
 int op_call_hash(op_call *call)
 {
     if (call->form != OP_KEY_MANY) {
-        call->hash = hash_of(call->items[0]);
-        return call->hash == -1 ? -1 : 0;
+        Py_hash_t hash = hash_of(call->items[0]);
+        call->hash = hash == -1 ? 0 : hash;
+        return hash == -1 ? -1 : 0;
     }
     uint64_t all = (uint64_t)call->count;
     Py_ssize_t i = 0;
@@ -82,6 +83,7 @@ int op_call_hash(op_call *call)
     for (; i < call->count; i++) {
         Py_hash_t item = hash_of(call->items[i]);
         if (OP_UNLIKELY(item == -1)) {
+            call->hash = i;
             return -1;
         }
         all = mix(all, item);
@@ -90,6 +92,7 @@ int op_call_hash(op_call *call)
         for (i = 0; i < PyTuple_GET_SIZE(call->names); i++) {
             Py_hash_t name = hash_of(PyTuple_GET_ITEM(call->names, i));
             if (OP_UNLIKELY(name == -1)) {
+                call->hash = call->count - PyTuple_GET_SIZE(call->names) + i;
                 return -1;
             }
             all = mix(all, name);
@@ -97,17 +100,6 @@ int op_call_hash(op_call *call)
     }
     call->hash = (Py_hash_t)(all == (uint64_t)-1 ? 0 : all);
     return 0;
-}
-
-Py_ssize_t op_call_unhashable(const op_call *call)
-{
-    for (Py_ssize_t i = call->weak ? 1 : 0; i < call->count; i++) {
-        if (hash_of(call->items[i]) == -1) {
-            PyErr_Clear();
-            return i;
-        }
-    }
-    return -1;
 }
 
 // ---- comparing ------------------------------------------------------------------------------------------------------

@@ -84,11 +84,8 @@ OP_INLINE op_call op_call_of_object(PyObject *const *slot)
     return (op_call){.items = slot, .count = 1, .form = OP_KEY_ONE};
 }
 
-// Fills in call->hash. -1 with the exception of a `__hash__`, which may run.
+// Fills in call->hash. -1 with the exception of a `__hash__`, which may run; call->hash is then the number of that item.
 int op_call_hash(op_call *call);
-
-// Of an argument that has no hash: its number in call->items, or -1 where each has one. Calls `__hash__` again.
-Py_ssize_t op_call_unhashable(const op_call *call);
 
 typedef enum {
     OP_DIFFERENT = 0,

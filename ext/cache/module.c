@@ -1,9 +1,72 @@
 // SPDX-License-Identifier: MIT
-// outpace._cache: caches of what functions return, and of keys and values.
-#define PY_SSIZE_T_CLEAN
-#include <Python.h>
+// outpace._cache: caches of what functions return, and of keys and values. See cache.h.
+#include "cache/cache.h"
+
+#define EACH_MEMBER(DO)                                                                                            \
+    DO(function_type)                                                                                              \
+    DO(owner_type)                                                                                                 \
+    DO(flight_type)                                                                                                \
+    DO(instances_type)                                                                                             \
+    DO(instance_type)                                                                                              \
+    DO(coroutine_type)                                                                                             \
+    DO(mapping_type)                                                                                               \
+    DO(loaded_type)                                                                                                \
+    DO(raised_type)                                                                                                \
+    DO(start_load)                                                                                                 \
+    DO(stats_type)
+
+op_module *op_module_of_type(PyTypeObject *type)
+{
+    for (PyTypeObject *base = type; base != NULL; base = base->tp_base) {
+        if ((base->tp_flags & Py_TPFLAGS_HEAPTYPE) == 0) {
+            break;
+        }
+        PyObject *module = ((PyHeapTypeObject *)base)->ht_module;
+        if (module != NULL && PyModule_GetDef(module) == &op_cache_module) {
+            return PyModule_GetState(module);
+        }
+    }
+    Py_UNREACHABLE();
+}
+
+static int module_exec(PyObject *module)
+{
+    static int (*const ready[])(PyObject *, op_module *) = {
+        op_store_ready,    op_owner_ready,     op_flight_ready,  op_function_ready,
+        op_instance_ready, op_coroutine_ready, op_mapping_ready,
+    };
+    op_module *state = PyModule_GetState(module);
+    for (size_t i = 0; i < sizeof ready / sizeof *ready; i++) {
+        if (ready[i](module, state) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static int module_traverse(PyObject *module, visitproc visit, void *arg)
+{
+    op_module *state = PyModule_GetState(module);
+#define VISIT(member) Py_VISIT(state->member);
+    EACH_MEMBER(VISIT)
+    return 0;
+}
+
+static int module_clear(PyObject *module)
+{
+    op_module *state = PyModule_GetState(module);
+#define CLEAR(member) Py_CLEAR(state->member);
+    EACH_MEMBER(CLEAR)
+    return 0;
+}
+
+static void module_free(void *module)
+{
+    module_clear(module);
+}
 
 static PyModuleDef_Slot slots[] = {
+    {Py_mod_exec, (void *)module_exec},
 #if PY_VERSION_HEX >= 0x030C0000
     {Py_mod_multiple_interpreters, Py_MOD_MULTIPLE_INTERPRETERS_SUPPORTED},
 #endif
@@ -13,16 +76,19 @@ static PyModuleDef_Slot slots[] = {
     {0, NULL},
 };
 
-static struct PyModuleDef definition = {
+struct PyModuleDef op_cache_module = {
     PyModuleDef_HEAD_INIT,
     .m_name = "outpace._cache",
     .m_doc = "Caches of what functions return, and of keys and values.",
-    .m_size = 0,
+    .m_size = sizeof(op_module),
     .m_slots = slots,
+    .m_traverse = module_traverse,
+    .m_clear = module_clear,
+    .m_free = module_free,
 };
 
 PyMODINIT_FUNC PyInit__cache(void);
 PyMODINIT_FUNC PyInit__cache(void)
 {
-    return PyModuleDef_Init(&definition);
+    return PyModuleDef_Init(&op_cache_module);
 }

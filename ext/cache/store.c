@@ -604,15 +604,29 @@ int op_store_set(op_store *store, PyObject *home, const op_call *call, PyObject 
 
 // ---- loads ------------------------------------------------------------------------------------------------------------
 
+OP_INLINE PyObject *load(op_store *store, op_loader loader, void *context, int64_t (*clock)(void))
+{
+    OP_LOCK(&store->lock);
+    store->loading++;
+    OP_UNLOCK(&store->lock);
+    int64_t began = clock();
+    PyObject *value = loader(context);
+    int64_t took = clock() - began;
+    OP_LOCK(&store->lock);
+    store->loading--;
+    op_store_count_load(store, value != NULL, took);
+    OP_UNLOCK(&store->lock);
+    return value;
+}
+
 PyObject *op_store_load(op_store *store, op_loader loader, void *context)
 {
-    store->loading++;
-    int64_t began = op_clock_ns();
-    PyObject *value = loader(context);
-    int64_t took = op_clock_ns() - began;
-    op_store_count_load(store, value != NULL, took);
-    store->loading--;
-    return value;
+    return load(store, loader, context, op_clock_ns);
+}
+
+PyObject *op_store_load_coarse(op_store *store, op_loader loader, void *context)
+{
+    return load(store, loader, context, op_clock_coarse_ns);
 }
 
 PyObject *op_store_flight(op_store *store, const op_call *call)

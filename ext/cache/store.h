@@ -135,6 +135,8 @@ Py_ssize_t op_store_count(op_store *store);
 typedef PyObject *(*op_loader)(void *context);
 // Calls loader(context) and counts: loads, load_errors, loading, load_ns by a precise clock.
 PyObject *op_store_load(op_store *store, op_loader loader, void *context);
+// The same by the coarse clock: right in the sum, and several times cheaper.
+PyObject *op_store_load_coarse(op_store *store, op_loader loader, void *context);
 // Counts one load that ended: well, or with an exception.
 OP_INLINE void op_store_count_load(op_store *store, bool well, int64_t took_ns)
 {

@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: MIT
+// What a load gives, what is kept of it, and what a hit hands out.
+#include "cache/bounds.h"
+#include "cache/function_methods.h"
+
+// ---- Loaded: a result with a time to live of its own ------------------------------------------------------------------
+
+typedef struct {
+    PyObject_HEAD PyObject *value;
+    int64_t ttl_ns;
+} op_loaded;
+
+static PyObject *loaded_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
+{
+    static char *names[] = {"value", "ttl", NULL};
+    PyObject *value, *ttl = NULL;
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "O|O:Loaded", names, &value, &ttl)) {
+        return NULL;
+    }
+    bool failed = false;
+    int64_t ttl_ns = op_bounds_ttl_or_own(ttl, "ttl", &failed);
+    if (failed) {
+        return NULL;
+    }
+    op_loaded *loaded = (op_loaded *)type->tp_alloc(type, 0);
+    if (loaded != NULL) {
+        loaded->value = Py_NewRef(value);
+        loaded->ttl_ns = ttl_ns;
+    }
+    return (PyObject *)loaded;
+}
+
+// ---- Raised: an exception that is kept as a result ---------------------------------------------------------------------
+
+typedef struct {
+    PyObject_HEAD PyObject *exception;
+} op_raised;
+
+// Both types hold one object, first.
+static int held_traverse(PyObject *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(((op_raised *)self)->exception);
+    return 0;
+}
+
+static int held_clear(PyObject *self)
+{
+    Py_CLEAR(((op_raised *)self)->exception);
+    return 0;
+}
+
+static void held_dealloc(PyObject *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    held_clear(self);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+static PyType_Slot loaded_slots[] = {
+    {Py_tp_doc,
+     (void *)PyDoc_STR(
+         "Loaded(value, ttl=None)\n--\n\nWhat a load returns where its result has a time to live of its own.")},
+    {Py_tp_new, (void *)loaded_new},
+    {Py_tp_dealloc, (void *)held_dealloc},
+    {Py_tp_traverse, (void *)held_traverse},
+    {Py_tp_clear, (void *)held_clear},
+    {0, NULL},
+};
+
+static PyType_Spec loaded_spec = {
+    .name = "outpace._cache.Loaded",
+    .basicsize = sizeof(op_loaded),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
+    .slots = loaded_slots,
+};
+
+static PyType_Slot raised_slots[] = {
+    {Py_tp_dealloc, (void *)held_dealloc},
+    {Py_tp_traverse, (void *)held_traverse},
+    {Py_tp_clear, (void *)held_clear},
+    {0, NULL},
+};
+
+static PyType_Spec raised_spec = {
+    .name = "outpace._cache.Raised",
+    .basicsize = sizeof(op_raised),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,   // by C only: see op_result_ready
+    .slots = raised_slots,
+};
+
+int op_result_ready(PyObject *module, op_module *state)
+{
+    state->loaded_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &loaded_spec, NULL);
+    state->raised_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &raised_spec, NULL);
+    if (state->loaded_type == NULL || state->raised_type == NULL) {
+        return -1;
+    }
+    state->raised_type->tp_new = NULL;
+    return PyModule_AddType(module, state->loaded_type);
+}
+
+// An exception with the same class, arguments and attributes, and neither traceback nor context: what is kept must pin no
+// frames, and two calls that raise what was kept must not share a traceback. As the class's own __init__ may take other
+// arguments than those of the exception, the one of the nearest built-in class is called. New reference, or NULL with an exception.
+static PyObject *twin(PyObject *exception)
+{
+    PyTypeObject *type = Py_TYPE(exception);
+    PyObject *args = PyObject_GetAttrString(exception, "args");
+    if (args == NULL) {
+        return NULL;
+    }
+    PyTypeObject *built_in = type;
+    while ((built_in->tp_flags & Py_TPFLAGS_HEAPTYPE) != 0) {
+        built_in = built_in->tp_base;
+    }
+    PyObject *other = built_in->tp_new(type, args, NULL);
+    PyObject *attributes = NULL;
+    if (other == NULL || built_in->tp_init(other, args, NULL) != 0) {
+        goto failed;
+    }
+    attributes = PyObject_GetAttrString(exception, "__dict__");
+    PyObject *own = attributes == NULL ? NULL : PyObject_GetAttrString(other, "__dict__");
+    if (own == NULL || PyDict_Update(own, attributes) != 0) {
+        Py_XDECREF(own);
+        goto failed;
+    }
+    Py_DECREF(own);
+    Py_DECREF(attributes);
+    Py_DECREF(args);
+    return other;
+failed:
+    Py_XDECREF(attributes);
+    Py_XDECREF(other);
+    Py_DECREF(args);
+    return NULL;
+}
+
+// ---- what is kept, what is given ----------------------------------------------------------------------------------------
+
+// Keeps `exception` where cache_exceptions says so. 0, or -1 with an exception.
+static int keep_exception(op_function *function, const op_call *call, PyObject *exception, uint64_t ticket)
+{
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(function->exceptions); i++) {
+        PyObject *pair = PyTuple_GET_ITEM(function->exceptions, i);
+        if (!PyErr_GivenExceptionMatches(exception, PyTuple_GET_ITEM(pair, 0))) {
+            continue;
+        }
+        bool failed = false;
+        int64_t ttl_ns = op_bounds_ttl_or_own(PyTuple_GET_ITEM(pair, 1), "ttl", &failed);
+        PyTypeObject *type = function->state->raised_type;
+        op_raised *raised = failed ? NULL : (op_raised *)type->tp_alloc(type, 0);
+        if (raised == NULL) {
+            return -1;
+        }
+        raised->exception = twin(exception);
+        int kept = raised->exception == NULL ? -1
+                                             : op_store_keep(&function->store, (PyObject *)function, call,
+                                                             (PyObject *)raised, ttl_ns, ticket, OP_KEEP_REPLACE);
+        Py_DECREF(raised);
+        return kept < 0 ? -1 : 0;
+    }
+    return 0;
+}
+
+int op_function_keep(op_function *function, const op_call *call, PyObject *value, uint64_t ticket)
+{
+    if (value == NULL) {
+        if (function->exceptions == NULL) {
+            return 0;
+        }
+        PyObject *type, *exception, *traceback;
+        PyErr_Fetch(&type, &exception, &traceback);
+        PyErr_NormalizeException(&type, &exception, &traceback);
+        int kept = keep_exception(function, call, exception, ticket);
+        if (kept == 0) {
+            PyErr_Restore(type, exception, traceback);
+        } else {
+            Py_XDECREF(type);
+            Py_XDECREF(exception);
+            Py_XDECREF(traceback);
+        }
+        return kept;
+    }
+    int64_t ttl_ns = OP_TTL_OF_STORE;
+    if (Py_TYPE(value) == function->state->loaded_type) {
+        ttl_ns = ((op_loaded *)value)->ttl_ns;
+        value = ((op_loaded *)value)->value;
+    }
+    // A load without a flight leaves what another one kept meanwhile, as functools does.
+    op_keep how = function->once || function->coroutine ? OP_KEEP_REPLACE : OP_KEEP_FIRST;
+    int kept = op_store_keep(&function->store, (PyObject *)function, call, value, ttl_ns, ticket, how);
+    return kept < 0 ? -1 : 0;
+}
+
+PyObject *op_function_unwrap(op_function *function, PyObject *value)
+{
+    if (OP_LIKELY(Py_TYPE(value) != function->state->loaded_type)) {
+        return value;
+    }
+    PyObject *inner = Py_NewRef(((op_loaded *)value)->value);
+    Py_DECREF(value);
+    return inner;
+}
+
+PyObject *op_function_give(op_function *function, PyObject *value)
+{
+    if (OP_UNLIKELY(function->exceptions != NULL) && Py_TYPE(value) == function->state->raised_type) {
+        PyObject *exception = twin(((op_raised *)value)->exception);
+        if (exception != NULL) {
+            PyErr_SetObject((PyObject *)Py_TYPE(exception), exception);
+            Py_DECREF(exception);
+        }
+        Py_DECREF(value);
+        return NULL;
+    }
+    if (OP_UNLIKELY(function->copy != NULL)) {
+        PyObject *copied = PyObject_CallOneArg(function->copy, value);
+        Py_DECREF(value);
+        return copied;
+    }
+    return value;
+}
