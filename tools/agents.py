@@ -3,10 +3,12 @@
 """Builds the extension modules outpace._agent and outpace._cache for every CPython 3.10+ that is found.
 
     tools/agents.py [--build FOLDER] [VERSION...]      VERSION: 3.13 or 3.13.0; without one, all
+    tools/agents.py [--build FOLDER] --python PATH     for that Python only (free-threaded, debug, sanitized)
 
 Each is compiled with the headers of its Python. They go to FOLDER/agents, a pair an ABI, and are built again only when
 what they are made of has changed. The flags are those by which FOLDER itself is built, so that they stand in one place:
-ext/meson.build.
+ext/meson.build. Free-threaded Pythons count where OUTPACE_FREE_THREADED names them by their paths. What is for a Python
+with the thread sanitizer is compiled with it too, and goes to FOLDER/agents-thread.
 """
 
 from __future__ import annotations
@@ -32,7 +34,9 @@ import interpreters  # noqa: E402
 OLDEST = 10
 ASK = (
     "import os, sys, sysconfig; paths = [sysconfig.get_path('include'), sysconfig.get_path('platinclude')];"
-    " print(sysconfig.get_config_var('EXT_SUFFIX')); print(*dict.fromkeys(paths), sep='\\n')"
+    " print(sysconfig.get_config_var('EXT_SUFFIX'));"
+    " print('-fsanitize=thread' in (sysconfig.get_config_var('PY_CFLAGS') or ''));"
+    " print(*dict.fromkeys(paths), sep='\\n')"
 )
 
 
@@ -41,10 +45,18 @@ class Target:
     interpreter: interpreters.Interpreter
     suffix: str  # ".cpython-313-x86_64-linux-gnu.so"
     headers: tuple[Path, ...]
+    sanitized: bool  # with the thread sanitizer
+
+    @property
+    def folder(self) -> str:
+        """Of the build folder. What is sanitized has the same suffix as what is not."""
+        return "agents-thread" if self.sanitized else "agents"
 
     @property
     def flags(self) -> list[str]:
         flags = [f"-isystem{folder}" for folder in self.headers]
+        if self.sanitized:
+            flags += ["-fsanitize=thread", "-g"]
         # Debian's pyconfig.h names another one by its place below /usr/include.
         root = self.interpreter.root
         return flags if root == Path("/") else [*flags, f"-idirafter{root / 'usr/include'}"]
@@ -53,10 +65,12 @@ class Target:
 def target_of(interpreter: interpreters.Interpreter) -> Target | None:
     """None where the headers are missing."""
     command = [*interpreter.command, "-I", "-c", ASK]
-    suffix, *folders = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split("\n")[:-1]
+    suffix, sanitized, *folders = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split("\n")[:-1]
     headers = tuple(interpreter.root / folder.lstrip("/") for folder in folders)
     headers = tuple(folder for folder in headers if folder.is_dir())
-    return Target(interpreter, suffix, headers) if any((folder / "Python.h").is_file() for folder in headers) else None
+    if not any((folder / "Python.h").is_file() for folder in headers):
+        return None
+    return Target(interpreter, suffix, headers, sanitized == "True")
 
 
 def flags_of_build(build: Path, module: str) -> list[str]:
@@ -90,8 +104,10 @@ def digest(command: Iterable[str], files: Iterable[Path]) -> str:
     return told.hexdigest()
 
 
-def build_one(target: Target, module: str, flags: list[str], folder: Path) -> tuple[bool, str]:
+def build_one(target: Target, module: str, flags: list[str], build: Path) -> tuple[bool, str]:
     """Whether it is there now, and a line about it."""
+    folder = build / target.folder
+    folder.mkdir(exist_ok=True)
     output = folder / f"_{module}{target.suffix}"
     stamp = folder / f"_{module}{target.suffix}.made-of"
     names = [ROOT / name for name in sources.module(module)]
@@ -105,7 +121,7 @@ def build_one(target: Target, module: str, flags: list[str], folder: Path) -> tu
         return True, f"{said}: is up to date"
     # Under another name first: a program that runs has the old one mapped.
     partial = folder / f".{output.name}.{os.getpid()}.part"
-    done = subprocess.run([*command, "-o", str(partial)], cwd=folder.parent, capture_output=True, text=True)
+    done = subprocess.run([*command, "-o", str(partial)], cwd=build, capture_output=True, text=True)
     told = (done.stdout + done.stderr).strip()
     if done.returncode != 0:
         partial.unlink(missing_ok=True)
@@ -117,9 +133,9 @@ def build_one(target: Target, module: str, flags: list[str], folder: Path) -> tu
 
 def targets(wanted: list[str]) -> tuple[list[Target], list[str]]:
     """One an ABI, and a line for each ABI that can't be had."""
-    found: dict[str, Target] = {}
+    found: dict[tuple[str, str], Target] = {}
     without: dict[int, str] = {}
-    for interpreter in interpreters.find():
+    for interpreter in (*interpreters.free_threaded(), *interpreters.find()):
         version = interpreter.version
         if interpreter.minor < OLDEST or (
             wanted and not any(version == word or version.startswith(word + ".") for word in wanted)
@@ -129,28 +145,37 @@ def targets(wanted: list[str]) -> tuple[list[Target], list[str]]:
         if target is None:
             without.setdefault(interpreter.minor, f"python {version}: skipped: {interpreter.command[-1]} has no Python.h")
         else:
-            found.setdefault(target.suffix, target)
+            found.setdefault((target.folder, target.suffix), target)
     have = {target.interpreter.minor for target in found.values()}
     return list(found.values()), [line for minor, line in without.items() if minor not in have]
+
+
+def target_named(path: Path) -> Target:
+    interpreter = interpreters.named(path)
+    if interpreter is None or interpreter.minor < OLDEST:
+        raise SystemExit(f"error: {path} is no CPython 3.10+ that starts")
+    target = target_of(interpreter)
+    if target is None:
+        raise SystemExit(f"error: {path} has no Python.h")
+    return target
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Builds the extension modules for every CPython 3.10+ that is found.")
     parser.add_argument("--build", type=Path, default=ROOT / "build", metavar="FOLDER", help="a configured build folder")
+    parser.add_argument("--python", type=Path, metavar="PATH", help="only for the Python at PATH, of whatever kind")
     parser.add_argument("versions", nargs="*", metavar="VERSION", help="3.13 or 3.13.0")
     options = parser.parse_args()
     build = options.build.resolve()
     flags = {module: flags_of_build(build, module) for module in sources.MODULES}
-    folder = build / "agents"
-    folder.mkdir(exist_ok=True)
-    chosen, told = targets(options.versions)
+    chosen, told = ([target_named(options.python)], []) if options.python else targets(options.versions)
     if not chosen:
         print("\n".join(told), "error: no CPython 3.10+ with headers was found", sep="\n", file=sys.stderr)
         return 1
     failed = False
     with ThreadPoolExecutor(max_workers=min(2, os.cpu_count() or 1)) as pool:
         jobs = [(target, module) for target in chosen for module in sources.MODULES]
-        for there, line in pool.map(lambda job: build_one(job[0], job[1], flags[job[1]], folder), jobs):
+        for there, line in pool.map(lambda job: build_one(job[0], job[1], flags[job[1]], build), jobs):
             failed |= not there
             print(line, flush=True)
     for line in told:

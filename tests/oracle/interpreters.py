@@ -74,17 +74,36 @@ def _candidates() -> list[tuple[tuple[str, ...], Path]]:
     return found
 
 
+def _told(command: tuple[str, ...]) -> list[str]:
+    """What it says of itself: implementation, version, whether it is free-threaded; empty where it does not start."""
+    try:
+        told = subprocess.run([*command, "-c", ASK], capture_output=True, text=True, timeout=20)
+    except (OSError, subprocess.TimeoutExpired):
+        return []
+    words = told.stdout.split()
+    return words if told.returncode == 0 and len(words) == 3 and words[0] == "CPython" else []
+
+
+def named(path: Path) -> Interpreter | None:
+    """The CPython at that path, of any kind (free-threaded, debug, sanitized); None where there is none that starts."""
+    command = (str(path.absolute()),)
+    words = _told(command)
+    return Interpreter(words[1], command, Path("/")) if words else None
+
+
+def free_threaded() -> tuple[Interpreter, ...]:
+    """Those that OUTPACE_FREE_THREADED names by their paths (as PATH separates them) and that have no GIL."""
+    paths = [Path(word) for word in os.environ.get("OUTPACE_FREE_THREADED", "").split(os.pathsep) if word]
+    return tuple(each for path in paths if (each := named(path)) is not None and _told(each.command)[2] == "1")
+
+
 @lru_cache(maxsize=1)
 def find() -> tuple[Interpreter, ...]:
     """One a version, the oldest first. OUTPACE_ORACLE_VERSIONS ("3.8,3.13.0") keeps only those."""
     by_version: dict[str, Interpreter] = {}
     for command, root in _candidates():
-        try:
-            told = subprocess.run([*command, "-c", ASK], capture_output=True, text=True, timeout=20)
-        except (OSError, subprocess.TimeoutExpired):
-            continue
-        words = told.stdout.split()
-        if told.returncode != 0 or len(words) != 3 or words[0] != "CPython" or words[2] != "0":
+        words = _told(command)
+        if not words or words[2] != "0":
             continue
         interpreter = Interpreter(words[1], command, root)
         if OLDEST <= interpreter.minor <= NEWEST:
