@@ -7,6 +7,9 @@ imported at first use only:
     outpace.Profiler        exact calls: what ``cProfile.Profile`` offers, right with threads and generators
     outpace.LineProfiler    exact lines: what ``line_profiler.LineProfiler`` offers
     outpace.profile         marks functions for line profiling, and does nothing unless that is on
+    outpace.lru_cache       what ``functools.lru_cache`` offers, faster, and for coroutines, methods and threads too
+    outpace.cache           the same for ``functools.cache``
+    outpace.ttl_cache       caches what a function returns for some seconds
     %load_ext outpace       the magics %outpace, %%outpace, %lines and %%lines in IPython
 """
 
@@ -15,13 +18,23 @@ from outpace._version import __version__
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from outpace._caching import cache, lru_cache, ttl_cache
     from outpace._executable import find_executable
     from outpace._ipython import Shell
     from outpace._line_marker import profile
     from outpace._line_profiler import LineProfiler
     from outpace._profiler import Profiler
 
-__all__ = ["LineProfiler", "Profiler", "__version__", "find_executable", "profile"]
+__all__ = [
+    "LineProfiler",
+    "Profiler",
+    "__version__",
+    "cache",
+    "find_executable",
+    "lru_cache",
+    "profile",
+    "ttl_cache",
+]
 
 # The extension modules are found in these too: a checkout has them for each version of Python.
 __path__.extend(extra_folders())
@@ -31,8 +44,11 @@ del extra_folders
 _LATE = {
     "LineProfiler": "_line_profiler",
     "Profiler": "_profiler",
+    "cache": "_caching",
     "find_executable": "_executable",
+    "lru_cache": "_caching",
     "profile": "_line_marker",
+    "ttl_cache": "_caching",
 }
 
 
