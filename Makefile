@@ -48,6 +48,10 @@ bench: build ## measure side by side with peers, which are installed into a fold
 bench-tracer: build agents ## the same for the exact tracer: calls and lines, on each Python from 3.10 on
 	@$(BIN)/python bench/tracer/run.py --python all
 
+.PHONY: bench-cache
+bench-cache: build agents ## the same for the caches, on each Python from 3.10 on
+	@$(BIN)/python bench/cache/run.py --python all
+
 .PHONY: fuzz
 fuzz: .venv/ready-fuzz ## fuzz each target for FUZZ_SECONDS (60)
 	@$(MAKE) --no-print-directory build-fuzz/build.ninja \

@@ -26,13 +26,13 @@ ROOT = HERE.parent.parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "common"), str(ROOT / "tests/oracle")]
 
 from aims import WORKLOADS  # noqa: E402
-from interpreters import Interpreter, find  # noqa: E402
+from interpreters import Interpreter  # noqa: E402
 from machine import TOOL_CPU, describe  # noqa: E402
-from peers import PEERS  # noqa: E402
+from pythons import pythons  # noqa: E402
 from report import finite, hush, revision, say  # noqa: E402
 from stage import Stage  # noqa: E402
 from table import Results, markdown, remarks, whole  # noqa: E402
-from variants import VARIANTS, Variant  # noqa: E402
+from variants import PEERS, VARIANTS, Variant  # noqa: E402
 
 PAIRS, QUICK_PAIRS = 5, 2
 
@@ -49,21 +49,6 @@ def options() -> argparse.Namespace:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all values there too")
     parser.add_argument("--outpace", type=Path, metavar="EXE", default=ROOT / "build/outpace", help="default: build/outpace")
     return parser.parse_args()
-
-
-def pythons(wanted: list[str] | None) -> list[Interpreter]:
-    found = [each for each in find() if each.minor >= 10]
-    if not found:
-        raise SystemExit("error: no Python from 3.10 on was found")
-    newest = {each.minor: each for each in found}       # of each minor version: the oldest come first
-    if wanted is None:
-        return [newest.get(13, found[-1])]
-    chosen = [each for each in found if each.version in wanted
-              or (newest[each.minor] is each and ("all" in wanted or f"3.{each.minor}" in wanted))]
-    if not chosen:
-        there = ", ".join(each.version for each in found)
-        raise SystemExit(f"error: Python {' '.join(wanted)} was not found\nhint: there are {there}")
-    return chosen
 
 
 def chosen_variants(names: list[str] | None, python: Interpreter) -> list[Variant]:

@@ -24,7 +24,7 @@ from typing import Any
 from interpreters import Interpreter
 from machine import ROOT, target_pin
 from peers import folder_of, install
-from variants import Variant
+from variants import PEERS, Variant
 
 HERE = Path(__file__).resolve().parent
 PATIENCE = 180.0    # seconds for one run
@@ -53,7 +53,7 @@ class Stage:
     def __init__(self, python: Interpreter, outpace: Path, packages: set[str]) -> None:
         self.python, self.outpace = python, outpace
         self.prefix, self.executable = list(python.command[:-1]), python.command[-1]
-        self.peers, self.missing = install(python) if packages else (folder_of(python), {})
+        self.peers, self.missing = install(python, "tracer", PEERS) if packages else (folder_of(python, "tracer"), {})
         self.environment = {name: os.environ[name] for name in KEPT if name in os.environ}
         self.environment.update(PYTHONHASHSEED="0", PYTHONDONTWRITEBYTECODE="1")
         self.folder = Path(tempfile.mkdtemp(prefix="outpace-bench-", dir=python.scratch))

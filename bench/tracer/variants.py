@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+PEERS = ("line_profiler==5.1.0", "yappi==1.7.6", "viztracer==1.1.1")
 NEW = (3, 12)       # the first with sys.monitoring
 LEAVING = "with RETURN, YIELD, RESUME, UNWIND, which close a line"
 
