@@ -1,19 +1,21 @@
 # SPDX-License-Identifier: MIT
 """Caches of what functions return, and of keys and values. An extension module; ext/cache has its source."""
 
-from collections.abc import Callable, Coroutine, Generator, Hashable
+from collections.abc import Callable, Coroutine, Generator, Hashable, Iterator
 from functools import _CacheInfo
-from types import TracebackType
-from typing import Any, Concatenate, Final, Generic, ParamSpec, TypeVar, final, overload
+from types import GenericAlias, TracebackType
+from typing import Any, Concatenate, Final, Generic, Literal, ParamSpec, TypeVar, final, overload
 
 from _typeshed import structseq
-from typing_extensions import Self
+from typing_extensions import Self, disjoint_base
 
 _Parameters = ParamSpec("_Parameters")
 _Rest = ParamSpec("_Rest")
 _Instance = TypeVar("_Instance")
 _Result = TypeVar("_Result", covariant=True)
 _Value = TypeVar("_Value")
+_Key = TypeVar("_Key")
+_Default = TypeVar("_Default")
 
 @final
 class CacheStats(structseq[Any], tuple[int, int, int, int, int, int, float, int, int, int, int]):
@@ -200,3 +202,109 @@ class CachedMethod(Generic[_Instance, _Rest, _Result]):
 
 class _OwnCache(_Cached[_Rest, _Result]):
     def __call__(self, *args: _Rest.args, **kwargs: _Rest.kwargs) -> _Result: ...
+
+@disjoint_base
+class Mapping(Generic[_Key, _Value]):
+    """The part of outpace.Cache that is in C."""
+
+    def __new__(cls, *args: Any, **keywords: Any) -> Self: ...
+    def __init__(
+        self,
+        maxsize: int | None = None,
+        *,
+        ttl: float | None = None,
+        jitter: float | None = None,
+        max_bytes: int | None = None,
+        weigh: Callable[[_Value], int] | None = None,
+        policy: Literal["lru", "s3fifo"] = "lru",
+        timer: Callable[[], float] | None = None,
+    ) -> None: ...
+    @property
+    def maxsize(self) -> int | None:
+        """The most entries, or None."""
+
+    @property
+    def ttl(self) -> float | None:
+        """Seconds that an entry lives, or None."""
+
+    @property
+    def jitter(self) -> float | None:
+        """Up to so many seconds of ttl are taken off an entry, or None."""
+
+    @property
+    def max_bytes(self) -> int | None:
+        """The most that all values may weigh, or None."""
+
+    @property
+    def weigh(self) -> Callable[[_Value], int] | None:
+        """What gives the weight of a value, or None."""
+
+    @property
+    def policy(self) -> Literal["lru", "s3fifo"]: ...
+    @property
+    def timer(self) -> Callable[[], float] | None:
+        """What gives the seconds, or None for the kernel's monotonic clock."""
+
+    @property
+    def currsize(self) -> int:
+        """What all values weigh; where none is weighed, how many there are."""
+
+    def __getitem__(self, key: _Key, /) -> _Value: ...
+    def __setitem__(self, key: _Key, value: _Value, /) -> None: ...
+    def __delitem__(self, key: _Key, /) -> None: ...
+    def __contains__(self, key: object, /) -> bool: ...
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[_Key]: ...
+    @overload
+    def get(self, key: _Key, default: None = None) -> _Value | None:
+        """The value for the key, which counts as a use; the default where there is none that is alive."""
+
+    @overload
+    def get(self, key: _Key, default: _Value) -> _Value: ...
+    @overload
+    def get(self, key: _Key, default: _Default) -> _Value | _Default: ...
+    def set(self, key: _Key, value: _Value, ttl: float | None = None) -> None:
+        """As cache[key] = value; it lives for ttl seconds, where they are given."""
+
+    # A loader of whatever type first, so that an untyped one is taken for a plain function.
+    @overload
+    def get_or_load(self, key: _Key, loader: Callable[[_Key], _Value]) -> _Value:
+        """The value for the key. Where it is absent, loader(key) is called, and its result kept: once, whatever the number of
+        threads that ask meanwhile. With an ``async def`` loader it gives an awaitable.
+        """
+
+    @overload
+    def get_or_load(self, key: _Key, loader: Callable[[_Key], Coroutine[Any, Any, _Value]]) -> CachedCoroutine[_Value]: ...
+    def peek(self, key: _Key, /) -> _Value:
+        """The value for the key. It counts neither as a use nor in the statistics. KeyError if absent."""
+
+    @overload
+    def pop(self, key: _Key) -> _Value:
+        """Removes the key and gives its value; where it is absent the default, or KeyError without one."""
+
+    @overload
+    def pop(self, key: _Key, default: _Value) -> _Value: ...
+    @overload
+    def pop(self, key: _Key, default: _Default) -> _Value | _Default: ...
+    def popitem(self) -> tuple[_Key, _Value]:
+        """Removes an entry, of a bounded cache the one least recently used, and gives (key, value)."""
+
+    @overload
+    def setdefault(self: Mapping[_Key, _Value | None], key: _Key, default: None = None) -> _Value | None:
+        """The value for the key, which is set to the default first where it is absent: in one step."""
+
+    @overload
+    def setdefault(self, key: _Key, default: _Value) -> _Value: ...
+    def clear(self) -> None:
+        """Removes all entries. The statistics go on. Loads that are under way will not be kept."""
+
+    def expire(self) -> None:
+        """Removes what has expired now, to have its memory back."""
+
+    def stats(self) -> CacheStats:
+        """What the cache did so far."""
+
+    def _pairs(self) -> list[Any]: ...
+    def _times(self) -> list[Any]: ...
+    @classmethod
+    def __class_getitem__(cls, item: Any, /) -> GenericAlias: ...
