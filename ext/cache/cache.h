@@ -48,6 +48,7 @@ typedef struct {
 typedef struct {
     PyTypeObject *function_type;    // CachedFunction
     PyTypeObject *owner_type;       // not shown
+    PyObject *owner_died;           // the callback of owners
     PyTypeObject *flight_type;      // not shown
     PyTypeObject *instances_type;   // CachedMethod, for per_instance=True
     PyTypeObject *instance_type;    // what CachedMethod.__get__ gives

@@ -5,6 +5,7 @@
 #define EACH_MEMBER(DO)                                                                                            \
     DO(function_type)                                                                                              \
     DO(owner_type)                                                                                                 \
+    DO(owner_died)                                                                                                 \
     DO(flight_type)                                                                                                \
     DO(instances_type)                                                                                             \
     DO(instance_type)                                                                                              \

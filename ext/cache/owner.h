@@ -16,15 +16,16 @@ bool op_owner_suits(PyTypeObject *type);
 // Whether the weak key's instance is `self`, and alive. Under the lock; runs no code of the program.
 bool op_owner_is(op_key key, PyObject *self);
 
-// Finds or makes the owner of `self` in the store: a new reference, or NULL with an exception. Takes and frees the lock.
-op_owner *op_owner_get(op_store *store, op_module *state, PyObject *self);
+// Finds or makes the owner of `self` in the store, which `home` owns and which lives as long: a new reference, or NULL with
+// an exception. `home` takes weak references. Takes and frees the lock.
+op_owner *op_owner_get(op_store *store, PyObject *home, op_module *state, PyObject *self);
 
 // Under the lock: the weak key at `slot` of store->table is one of `owner`'s from now on, and takes a reference to it of
 // its own; and no longer (the reference is dropped with the key, op_key_release).
 void op_owner_add(op_owner *owner, op_key key, uint32_t slot);
 void op_owner_remove(op_key key);
 
-// The store goes away: owners are cut off from it. Without the lock.
-void op_owners_drop(op_store *store);
+// The store, which has no entries any more, goes away.
+void op_owners_fini(op_store *store);
 
 #endif

@@ -111,7 +111,6 @@ int op_store_init(op_store *store, const op_bounds *bounds)
 void op_store_drop(op_store *store)
 {
     op_store_clear(store, false);
-    op_owners_drop(store);
     Py_CLEAR(store->weigh);
     Py_CLEAR(store->timer);
 }
@@ -120,6 +119,7 @@ void op_store_fini(op_store *store)
 {
     op_table_fini(&store->table);
     op_table_fini(&store->flights);
+    op_owners_fini(store);
     op_order_fini(&store->order);
 }
 
@@ -569,7 +569,7 @@ static int keep(op_store *store, PyObject *home, const op_call *call, PyObject *
         kept.expires = expiry(store, ttl_ns, now);
     }
     if (call->weak) {
-        kept.owner = op_owner_get(store, op_module_of_type(Py_TYPE(home)), call->items[0]);
+        kept.owner = op_owner_get(store, home, op_module_of_type(Py_TYPE(home)), call->items[0]);
         if (kept.owner == NULL) {
             return -1;
         }

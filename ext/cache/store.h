@@ -54,7 +54,7 @@ typedef struct {
 
 // `store` is zeroed memory. 0, or -1 with an exception.
 int op_store_init(op_store *store, const op_bounds *bounds);
-// For tp_clear and tp_dealloc: drops all entries, flights and owners; may run code of the program.
+// For tp_clear and tp_dealloc: drops all entries and flights; may run code of the program.
 void op_store_drop(op_store *store);
 // After op_store_drop.
 void op_store_fini(op_store *store);
