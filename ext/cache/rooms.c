@@ -10,10 +10,6 @@ WEAK int op_coroutine_ready(PyObject *Py_UNUSED(module), op_module *Py_UNUSED(st
 {
     return 0;
 }
-WEAK int op_mapping_ready(PyObject *Py_UNUSED(module), op_module *Py_UNUSED(state))
-{
-    return 0;
-}
 WEAK PyObject *op_coroutine_new(op_function *Py_UNUSED(function), PyObject *const *Py_UNUSED(args),
                                 size_t Py_UNUSED(nargsf), PyObject *Py_UNUSED(names))
 {

@@ -164,9 +164,16 @@ void op_store_unlock(op_store *store)
 
 // ---- removing and forgetting ------------------------------------------------------------------------------------------
 
+// What the order counts: weights where their sum is bounded, else entries.
+static const uint64_t *ordered_weights(const op_store *store)
+{
+    return store->max_weight > 0 ? store->table.weights : NULL;
+}
+
 static uint64_t weight_of(const op_store *store, uint32_t slot)
 {
-    return store->table.weights == NULL ? 1 : store->table.weights[slot];
+    const uint64_t *weights = ordered_weights(store);
+    return weights == NULL ? 1 : weights[slot];
 }
 
 static void take(op_store *store, uint32_t slot)
@@ -430,7 +437,7 @@ static bool make_room(op_store *store, uint64_t weight)
 {
     while ((store->maxsize >= 0 && store->table.count >= (uint64_t)store->maxsize) ||
            (store->max_weight > 0 && store->weight + weight > store->max_weight)) {
-        uint32_t victim = op_order_victim(&store->order, store->table.weights);
+        uint32_t victim = op_order_victim(&store->order, ordered_weights(store));
         if (victim == OP_NO_SLOT) {
             return false;
         }
@@ -452,7 +459,7 @@ static void replace(op_store *store, uint32_t slot, const op_kept *kept, PyObjec
     op_table *table = &store->table;
     if (table->weights != NULL) {
         store->weight = store->weight - table->weights[slot] + kept->weight;
-        if (table->order != NULL) {
+        if (table->order != NULL && ordered_weights(store) != NULL) {
             op_order_reweigh(&store->order, slot, table->weights[slot], kept->weight);
         }
         table->weights[slot] = kept->weight;
@@ -493,7 +500,7 @@ static int add(op_store *store, const op_call *call, const op_kept *kept)
         store->weight += kept->weight;
     }
     if (table->order != NULL) {
-        op_order_add(&store->order, slot, (uint64_t)call->hash, kept->weight);
+        op_order_add(&store->order, slot, (uint64_t)call->hash, weight_of(store, slot));
     }
     if (table->expires != NULL) {
         table->expires[slot] = kept->expires;

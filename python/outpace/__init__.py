@@ -10,6 +10,8 @@ imported at first use only:
     outpace.lru_cache       what ``functools.lru_cache`` offers, faster, and for coroutines, methods and threads too
     outpace.cache           the same for ``functools.cache``
     outpace.ttl_cache       caches what a function returns for some seconds
+    outpace.Cache           a mapping with bounds: on entries, on bytes, on age
+    outpace.TTLCache        one whose entries live for some seconds
     %load_ext outpace       the magics %outpace, %%outpace, %lines and %%lines in IPython
 """
 
@@ -23,11 +25,14 @@ if TYPE_CHECKING:
     from outpace._ipython import Shell
     from outpace._line_marker import profile
     from outpace._line_profiler import LineProfiler
+    from outpace._mapping import Cache, TTLCache
     from outpace._profiler import Profiler
 
 __all__ = [
+    "Cache",
     "LineProfiler",
     "Profiler",
+    "TTLCache",
     "__version__",
     "cache",
     "find_executable",
@@ -42,8 +47,10 @@ del extra_folders
 
 # Imported at first use: a program that leaves `@outpace.profile` in its code pays a millisecond for it.
 _LATE = {
+    "Cache": "_mapping",
     "LineProfiler": "_line_profiler",
     "Profiler": "_profiler",
+    "TTLCache": "_mapping",
     "cache": "_caching",
     "find_executable": "_executable",
     "lru_cache": "_caching",
