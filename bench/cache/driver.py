@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import gc
 import json
+import re
 import sys
 import threading
 import time
@@ -54,7 +55,7 @@ def times(asked: dict[str, Any]) -> dict[str, Any]:
                 bench.add(case, library, subject(case, library, async_identity if case.is_async else identity))
             except Exception as error:      # also of its first use
                 if not isinstance(error, LookupError) or error.args[0]:
-                    reasons.setdefault(library, {})[key] = str(error) or type(error).__name__
+                    reasons.setdefault(library, {})[key] = re.sub(r" at 0x\w+", "", str(error)) or type(error).__name__
     gc.collect()
     gc.freeze()
     ends = time.monotonic() + asked["seconds"]
@@ -110,9 +111,8 @@ def smoke(asked: dict[str, Any]) -> dict[str, Any]:
 
 
 def threads(asked: dict[str, Any]) -> dict[str, Any]:
-    """Two threads on one cache, and one: {library: {"1": ns a call of all threads together, "2": ...}}; medians."""
+    """Two threads on one cache, and one: {library: {"1": ns a call of all threads together, "2": ...}}; the least of each."""
     from itertools import cycle, islice
-    from statistics import median
 
     from cases import BY_KEY
     from clockwork import Timed
@@ -154,7 +154,7 @@ def threads(asked: dict[str, Any]) -> dict[str, Any]:
         for library, made in cells.items():
             for number in (1, 2):
                 found.setdefault(library, {}).setdefault(number, []).append(once(made, counts[library] // number, number))
-    return {library: {number: median(values) for number, values in of.items()} for library, of in found.items()}
+    return {library: {number: min(values) for number, values in of.items()} for library, of in found.items()}
 
 
 def memory(asked: dict[str, Any]) -> dict[str, Any]:

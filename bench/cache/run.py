@@ -18,7 +18,7 @@ import shlex
 import signal
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -27,9 +27,9 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "common"), str(ROOT / "tests/oracle
 
 from cases import CASES  # noqa: E402
 from entries import KEEPERS, KEYS  # noqa: E402
-from interpreters import Interpreter  # noqa: E402
+from interpreters import Interpreter, free_threaded  # noqa: E402
 from libraries import LIBRARIES  # noqa: E402
-from machine import describe, version_of  # noqa: E402
+from machine import describe  # noqa: E402
 from pythons import pythons  # noqa: E402
 from report import finite, hush, revision, say  # noqa: E402
 from stage import Stage  # noqa: E402
@@ -70,18 +70,9 @@ def options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def free_threaded() -> list[Interpreter]:
-    executable = os.environ.get("OUTPACE_FREE_THREADED")
-    if not executable:
-        return []
-    version = version_of([executable])
-    if version is None:
-        raise SystemExit(f"error: OUTPACE_FREE_THREADED: {executable} is no Python that can be started")
-    return [Interpreter(version + "t", (executable,), Path("/"))]
-
-
 def chosen_pythons(wanted: list[str] | None) -> list[Interpreter]:
-    free = free_threaded() if wanted and {"free", "all"} & set(wanted) else []
+    free = [replace(each, version=f"{each.version}t") for each in free_threaded()]
+    free = free if wanted and {"free", "all"} & set(wanted) else []
     others = [word for word in wanted or () if word != "free"]
     if wanted and "free" in wanted and not free:
         raise SystemExit("error: OUTPACE_FREE_THREADED does not name a free-threaded Python")

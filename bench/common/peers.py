@@ -44,7 +44,10 @@ def install_one(python: Interpreter, folder: Path, peer: str, pins: str) -> str:
     print(f"bench: installing {peer} into {folder}", file=sys.stderr)
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "-qq", "--upgrade",
                "--target", str(folder), "--only-binary=:all:", "--constraint", pins]
-    if python.root != Path("/"):    # perhaps no network and no certificates in there: chosen for it from outside
+    if python.version.endswith("t"):    # free-threaded, of which a pip that is not new knows nothing
+        version = python.version.removesuffix("t")
+        command += ["--implementation", "cp", "--python-version", version, "--abi", f"cp3{python.minor}t", "--abi", "none"]
+    elif python.root != Path("/"):      # perhaps no network and no certificates in there: chosen for it from outside
         command += ["--implementation", "cp", "--python-version", python.version]
     else:
         command[3:3] = ["--python", python.command[0]]
