@@ -5,11 +5,13 @@
 //   key       a call's arguments as a key: hashed and compared in place, copied only when a result is kept
 //   order     who is evicted: least recently used, or S3-FIFO; knows numbers of slots, nothing of Python
 //   table     slots of (hash, key, value) with an index over them
+//   weak      weak references of kinds of our own, found by the address of their object
 //   owner     instances that are held weakly, and the slots that die with them
 //   store     one cache: a table, its bounds, its clock, its statistics, what was forgotten while loads ran
 //   flight    one load a key for threads
 //   coroutine one load a key for coroutines: what a call of an `async def` gives
-//   function  the decorated function; instance: one of these an instance; mapping: outpace.Cache
+//   function  the decorated function; mapping: outpace.Cache
+//   own       functions an instance: who holds them; method: the decorated method; bound: that on an instance
 //
 // Locks. With a GIL, the GIL is the lock. Without one, a store has a mutex (op_lock) that is held while its tables are
 // read or written, and never while code of the program may run (comparisons, hashes, destructors, callbacks): that
@@ -50,8 +52,11 @@ typedef struct {
     PyTypeObject *owner_type;       // not shown
     PyObject *owner_died;           // the callback of owners
     PyTypeObject *flight_type;      // not shown
-    PyTypeObject *instances_type;   // CachedMethod, for per_instance=True
-    PyTypeObject *instance_type;    // what CachedMethod.__get__ gives
+    PyTypeObject *own_type;         // not shown
+    PyObject *own_died;             // the callback of owns
+    PyTypeObject *holder_type;      // what lies in an instance's __dict__
+    PyTypeObject *method_type;      // CachedMethod, for per_instance=True
+    PyTypeObject *bound_type;       // what CachedMethod.__get__ gives
     PyTypeObject *coroutine_type;   // CachedCoroutine
     PyTypeObject *mapping_type;     // Mapping, the base of outpace.Cache
     PyTypeObject *loaded_type;      // Loaded: a load's result with its time to live
@@ -70,7 +75,7 @@ op_module *op_module_of_type(PyTypeObject *type);
 int op_owner_ready(PyObject *module, op_module *state);
 int op_flight_ready(PyObject *module, op_module *state);
 int op_function_ready(PyObject *module, op_module *state);
-int op_instance_ready(PyObject *module, op_module *state);
+int op_method_ready(PyObject *module, op_module *state);
 int op_coroutine_ready(PyObject *module, op_module *state);
 int op_mapping_ready(PyObject *module, op_module *state);
 int op_store_ready(PyObject *module, op_module *state);

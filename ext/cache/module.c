@@ -7,8 +7,11 @@
     DO(owner_type)                                                                                                 \
     DO(owner_died)                                                                                                 \
     DO(flight_type)                                                                                                \
-    DO(instances_type)                                                                                             \
-    DO(instance_type)                                                                                              \
+    DO(own_type)                                                                                                   \
+    DO(own_died)                                                                                                   \
+    DO(holder_type)                                                                                                \
+    DO(method_type)                                                                                                \
+    DO(bound_type)                                                                                                 \
     DO(coroutine_type)                                                                                             \
     DO(mapping_type)                                                                                               \
     DO(loaded_type)                                                                                                \
@@ -33,8 +36,8 @@ op_module *op_module_of_type(PyTypeObject *type)
 static int module_exec(PyObject *module)
 {
     static int (*const ready[])(PyObject *, op_module *) = {
-        op_store_ready,    op_owner_ready,     op_flight_ready,  op_function_ready,
-        op_instance_ready, op_coroutine_ready, op_mapping_ready,
+        op_store_ready,  op_owner_ready,     op_flight_ready,  op_function_ready,
+        op_method_ready, op_coroutine_ready, op_mapping_ready,
     };
     op_module *state = PyModule_GetState(module);
     for (size_t i = 0; i < sizeof ready / sizeof *ready; i++) {

@@ -2,10 +2,6 @@
 // The rooms that are still being built: each definition here gives way to the real one. Goes with the last of them.
 #include "cache/coroutine.h"
 #define WEAK __attribute__((weak))
-WEAK int op_instance_ready(PyObject *Py_UNUSED(module), op_module *Py_UNUSED(state))
-{
-    return 0;
-}
 WEAK int op_coroutine_ready(PyObject *Py_UNUSED(module), op_module *Py_UNUSED(state))
 {
     return 0;
