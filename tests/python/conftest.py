@@ -2,8 +2,11 @@
 """What the tests of this folder share: where the checkout, its build and its executable are."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
+import interpreters
+import places
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,3 +28,13 @@ def build() -> Path:
 @pytest.fixture(scope="session")
 def outpace(build: Path) -> str:
     return str(build / "outpace")
+
+
+FOUND = [each for each in interpreters.find() if each.minor >= places.OLDEST]
+
+
+@pytest.fixture(params=FOUND, ids=[each.version for each in FOUND])
+def place(request: pytest.FixtureRequest, build: Path) -> Iterator[places.Place]:
+    """Each CPython 3.10+ that is found, with the package and its extension modules."""
+    with places.of(request.param) as found:
+        yield found
