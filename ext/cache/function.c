@@ -9,6 +9,7 @@
 #include "cache/flight.h"
 #include "cache/function_methods.h"
 #include "cache/owner.h"
+#include "cache/probe.h"
 
 // ---- keys -------------------------------------------------------------------------------------------------------------
 
@@ -188,51 +189,136 @@ static PyObject *call_uncached(PyObject *self, PyObject *const *args, size_t nar
     return op_store_load(&function->store, call_function, &request);
 }
 
-// What a miss of call_plain does. Its time is taken by the coarse clock: right in the sum, and a tenth of the cost.
-OP_NOINLINE static PyObject *miss_plain(op_function *function, const op_call *call, PyObject *const *args,
-                                        size_t nargsf, PyObject *names)
+// The rest of a call that is no hit: asks `__eq__` where the probe could not tell, loads where it is a miss. Its time is
+// taken by the coarse clock: right in the sum, and a tenth of the cost.
+OP_NOINLINE static PyObject *finish_plain(op_function *function, op_call call, PyObject *const *args, size_t nargsf,
+                                          PyObject *names)
 {
     op_store *store = &function->store;
-    op_request request = {.function = function, .call = call, .args = args, .nargsf = nargsf, .names = names};
+    PyObject *value;
+    op_found found = op_store_get(store, &call, OP_HIT, &value);
+    if (found != OP_FOUND_NONE) {
+        return found == OP_FOUND_ERROR ? NULL : value;
+    }
+    op_request request = {.function = function, .call = &call, .args = args, .nargsf = nargsf, .names = names};
     uint64_t ticket = op_store_ticket(store);
-    PyObject *value = op_store_load_coarse(store, call_function, &request);
+    value = op_store_load_coarse(store, call_function, &request);
     if (value != NULL &&
-        op_store_keep(store, (PyObject *)function, call, value, OP_TTL_OF_STORE, ticket, OP_KEEP_FIRST) < 0) {
+        op_store_keep(store, (PyObject *)function, &call, value, OP_TTL_OF_STORE, ticket, OP_KEEP_FIRST) < 0) {
         Py_CLEAR(value);
     }
     return value;
 }
 
-// functools.lru_cache's habit: no expiry, no key=, no flights.
-static PyObject *call_plain(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names)
+// The rest of any other call, whose value is not fresh or not known to be.
+OP_NOINLINE static PyObject *finish(op_function *function, op_call call, PyObject *const *args, size_t nargsf,
+                                    PyObject *names)
 {
-    op_function *function = (op_function *)self;
-    op_store *store = &function->store;
-    op_call call = arguments(function, args, PyVectorcall_NARGS(nargsf), names);
-    if (OP_UNLIKELY(op_call_hash(&call) != 0)) {
-        explain_unhashable(function, &call, 0);
-        return NULL;
+    op_request request = {.function = function, .call = &call, .args = args, .nargsf = nargsf, .names = names};
+    PyObject *value = NULL;
+    switch (op_store_get(&function->store, &call, OP_HIT, &value)) {
+    case OP_FOUND_FRESH: return op_function_give(function, value);
+    case OP_FOUND_STALE: return refresh(&request, value);
+    case OP_FOUND_NONE: return load(&request);
+    case OP_FOUND_ERROR: break;
     }
-    op_store_lock(store);
-    int64_t slot = op_table_find(&store->table, &call, &store->lock);
-    if (OP_LIKELY(slot >= 0)) {
-        PyObject *value = Py_NewRef(store->table.entries[slot].value);
+    return NULL;
+}
+
+OP_NOINLINE static PyObject *fail_unhashable(op_function *function, op_call call)
+{
+    explain_unhashable(function, &call, 0);
+    return NULL;
+}
+
+// The value at `slot` and the end of the call; or NULL where it has expired. Frees the lock.
+OP_INLINE PyObject *hit(op_store *store, int64_t slot, bool expires, int64_t now)
+{
+    PyObject *value = NULL;
+    if (!expires || OP_LIKELY(now < store->table.expires[slot])) {
+        value = Py_NewRef(store->table.entries[slot].value);
         if (store->table.order != NULL) {
             op_order_touch(&store->order, (uint32_t)slot);
         }
         store->hits++;
-        OP_UNLOCK(&store->lock);
-        return value;
     }
-    if (OP_UNLIKELY(slot == OP_RAISED)) {
-        op_store_unlock(store);
-        return NULL;
-    }
-    store->misses++;
-    op_store_unlock(store);
-    return miss_plain(function, &call, args, nargsf, names);
+    OP_UNLOCK(&store->lock);
+    return value;
 }
 
+typedef PyObject *(*op_finish)(op_function *, op_call, PyObject *const *, size_t, PyObject *);
+
+// A call whose key is no lone int or str.
+OP_INLINE PyObject *call_many(op_function *function, PyObject *const *args, size_t nargsf, PyObject *names,
+                              bool expires, op_finish finish_call)
+{
+    op_store *store = &function->store;
+    op_call call = arguments(function, args, PyVectorcall_NARGS(nargsf), names);
+    if (!op_call_hash_quickly(&call) && OP_UNLIKELY(op_call_hash(&call) != 0)) {
+        return fail_unhashable(function, call);
+    }
+    int64_t now = expires ? op_store_now(store) : 0;
+    op_store_lock(store);
+    int64_t slot = OP_LIKELY(store->table.index != NULL) ? op_table_probe(&store->table, &call) : OP_ABSENT;
+    if (OP_LIKELY(slot >= 0)) {
+        PyObject *value = hit(store, slot, expires, now);
+        if (OP_LIKELY(value != NULL)) {
+            return value;
+        }
+    } else {
+        OP_UNLOCK(&store->lock);
+    }
+    return finish_call(function, call, args, nargsf, names);
+}
+
+OP_INLINE bool is_bare(PyObject *const *args, size_t nargsf, PyObject *names)
+{
+    return names == NULL && PyVectorcall_NARGS(nargsf) == 1 &&
+           (PyLong_CheckExact(args[0]) || PyUnicode_CheckExact(args[0]));
+}
+
+// A call whose key is a lone int or str.
+OP_INLINE PyObject *call_bare(op_function *function, PyObject *const *args, size_t nargsf, bool expires,
+                              op_finish finish_call)
+{
+    op_store *store = &function->store;
+    Py_hash_t hash = op_object_hash(args[0]);
+    int64_t now = expires ? op_store_now(store) : 0;
+    op_store_lock(store);
+    int64_t slot = OP_LIKELY(store->table.index != NULL) ? op_table_probe_bare(&store->table, hash, args[0])
+                                                         : OP_ABSENT;
+    if (OP_LIKELY(slot >= 0)) {
+        PyObject *value = hit(store, slot, expires, now);
+        if (OP_LIKELY(value != NULL)) {
+            return value;
+        }
+    } else {
+        OP_UNLOCK(&store->lock);
+    }
+    op_call call = {.items = args, .count = 1, .form = OP_KEY_BARE, .typed = function->typed, .hash = hash};
+    return finish_call(function, call, args, nargsf, NULL);
+}
+
+// Three ways to call, each with its own code for what a hit needs and no more. The first is functools.lru_cache's habit:
+// no expiry, no flights.
+#define CALL(NAME, EXPIRES, FINISH)                                                                                \
+    OP_NOINLINE static PyObject *NAME##_many(op_function *function, PyObject *const *args, size_t nargsf,          \
+                                             PyObject *names)                                                      \
+    {                                                                                                              \
+        return call_many(function, args, nargsf, names, EXPIRES, FINISH);                                          \
+    }                                                                                                              \
+    static PyObject *NAME(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names)                   \
+    {                                                                                                              \
+        op_function *function = (op_function *)self;                                                               \
+        return OP_LIKELY(is_bare(args, nargsf, names)) ? call_bare(function, args, nargsf, EXPIRES, FINISH)        \
+                                                       : NAME##_many(function, args, nargsf, names);               \
+    }
+
+CALL(call_plain, false, finish_plain)
+CALL(call_once, false, finish)
+CALL(call_expiring, true, finish)
+
+// Where key=, copy=, cache_exceptions=, a timer, or the cache of an instance need more.
 static PyObject *call_general(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names)
 {
     op_function *function = (op_function *)self;
@@ -241,14 +327,7 @@ static PyObject *call_general(PyObject *self, PyObject *const *args, size_t narg
     if (OP_UNLIKELY(op_function_key(function, args, PyVectorcall_NARGS(nargsf), names, &made, &call) != 0)) {
         return NULL;
     }
-    op_request request = {.function = function, .call = &call, .args = args, .nargsf = nargsf, .names = names};
-    PyObject *value = NULL;
-    switch (op_store_get(&function->store, &call, OP_HIT, &value)) {
-    case OP_FOUND_FRESH: value = op_function_give(function, value); break;
-    case OP_FOUND_STALE: value = refresh(&request, value); break;
-    case OP_FOUND_NONE: value = load(&request); break;
-    case OP_FOUND_ERROR: break;
-    }
+    PyObject *value = finish(function, call, args, nargsf, names);
     Py_XDECREF(made);
     return value;
 }
@@ -263,9 +342,11 @@ static vectorcallfunc chosen_call(const op_function *function)
     if (function->store.maxsize == 0 && !function->once) {
         return call_uncached;
     }
-    bool plain = function->key == NULL && function->copy == NULL && function->exceptions == NULL &&
-                 function->store.ttl_ns == 0 && !function->once && !function->skip_self;
-    return plain ? call_plain : call_general;
+    if (function->key != NULL || function->copy != NULL || function->exceptions != NULL ||
+        function->store.timer != NULL || function->skip_self) {
+        return call_general;
+    }
+    return function->store.ttl_ns > 0 ? call_expiring : function->once ? call_once : call_plain;
 }
 
 static PyObject *function_new(PyTypeObject *type, PyObject *args, PyObject *keywords)

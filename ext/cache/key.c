@@ -1,101 +1,39 @@
 // SPDX-License-Identifier: MIT
 #include "cache/key.h"
 
-#include <string.h>
-
-#include "cache/owner.h"
-
-// ---- exact ints and strings, without a call of Python's -------------------------------------------------------------
-
-// Whether `object`, exactly an int, is small enough to be read at once.
-OP_INLINE bool int_value(PyObject *object, Py_ssize_t *value)
-{
-#if PY_VERSION_HEX >= 0x030C0000
-    if (!PyUnstable_Long_IsCompact((PyLongObject *)object)) {
-        return false;
-    }
-    *value = PyUnstable_Long_CompactValue((PyLongObject *)object);
-    return true;
-#else
-    Py_ssize_t size = Py_SIZE(object);
-    if (size < -1 || size > 1) {
-        return false;
-    }
-    *value = size == 0 ? 0 : size * (Py_ssize_t)((PyLongObject *)object)->ob_digit[0];
-    return true;
-#endif
-}
-
-// Both exactly str, and hashed before, which makes them ready on Pythons that know unready ones.
-OP_INLINE bool strings_equal(PyObject *one, PyObject *other)
-{
-    Py_ssize_t length = PyUnicode_GET_LENGTH(one);
-    if (length != PyUnicode_GET_LENGTH(other) || PyUnicode_KIND(one) != PyUnicode_KIND(other)) {
-        return false;
-    }
-    return memcmp(PyUnicode_DATA(one), PyUnicode_DATA(other), (size_t)length * PyUnicode_KIND(one)) == 0;
-}
+#include "cache/probe.h"
 
 // ---- hashing --------------------------------------------------------------------------------------------------------
-
-// As `hash(object)`: an int that is equal to a float has to have its hash.
-OP_INLINE Py_hash_t hash_of(PyObject *object)
-{
-    if (PyUnicode_CheckExact(object)) {
-#ifdef Py_GIL_DISABLED
-        Py_hash_t hash = __atomic_load_n(&((PyASCIIObject *)object)->hash, __ATOMIC_RELAXED);
-#else
-        Py_hash_t hash = ((PyASCIIObject *)object)->hash;
-#endif
-        if (OP_LIKELY(hash != -1)) {
-            return hash;
-        }
-    } else if (PyLong_CheckExact(object)) {
-        Py_ssize_t value;
-        if (OP_LIKELY(int_value(object, &value))) {
-            return value == -1 ? -2 : value;
-        }
-    }
-    return PyObject_Hash(object);
-}
-
-// One round of xxHash64 (Collet), whose constants these are: the order of the items counts.
-OP_INLINE uint64_t mix(uint64_t all, Py_hash_t item)
-{
-    all += (uint64_t)item * UINT64_C(0xC2B2AE3D27D4EB4F);
-    all = (all << 31) | (all >> 33);
-    return all * UINT64_C(0x9E3779B185EBCA87);
-}
 
 int op_call_hash(op_call *call)
 {
     if (call->form != OP_KEY_MANY) {
-        Py_hash_t hash = hash_of(call->items[0]);
+        Py_hash_t hash = op_object_hash(call->items[0]);
         call->hash = hash == -1 ? 0 : hash;
         return hash == -1 ? -1 : 0;
     }
     uint64_t all = (uint64_t)call->count;
     Py_ssize_t i = 0;
     if (call->weak) {
-        all = mix(all, (Py_hash_t)((uintptr_t)call->items[0] >> 4));
+        all = op_hash_mix(all, op_address_hash(call->items[0]));
         i = 1;
     }
     for (; i < call->count; i++) {
-        Py_hash_t item = hash_of(call->items[i]);
+        Py_hash_t item = op_object_hash(call->items[i]);
         if (OP_UNLIKELY(item == -1)) {
             call->hash = i;
             return -1;
         }
-        all = mix(all, item);
+        all = op_hash_mix(all, item);
     }
     if (call->names != NULL) {
         for (i = 0; i < PyTuple_GET_SIZE(call->names); i++) {
-            Py_hash_t name = hash_of(PyTuple_GET_ITEM(call->names, i));
+            Py_hash_t name = op_object_hash(PyTuple_GET_ITEM(call->names, i));
             if (OP_UNLIKELY(name == -1)) {
                 call->hash = call->count - PyTuple_GET_SIZE(call->names) + i;
                 return -1;
             }
-            all = mix(all, name);
+            all = op_hash_mix(all, name);
         }
     }
     call->hash = (Py_hash_t)(all == (uint64_t)-1 ? 0 : all);
@@ -111,7 +49,7 @@ OP_INLINE bool is_plain(PyTypeObject *type)
            type == Py_TYPE(Py_None);
 }
 
-OP_NOINLINE static op_likeness compare_rarer(PyObject *one, PyObject *other)
+op_likeness op_objects_compare_rarer(PyObject *one, PyObject *other)
 {
     PyTypeObject *type = Py_TYPE(one);
     if ((is_plain(type) && is_plain(Py_TYPE(other))) || (PyBytes_CheckExact(one) && PyBytes_CheckExact(other))) {
@@ -125,24 +63,6 @@ OP_NOINLINE static op_likeness compare_rarer(PyObject *one, PyObject *other)
     return OP_ASK;
 }
 
-OP_INLINE op_likeness compare(PyObject *one, PyObject *other)
-{
-    if (one == other) {
-        return OP_EQUAL;
-    }
-    PyTypeObject *type = Py_TYPE(one);
-    if (type == Py_TYPE(other)) {
-        if (type == &PyUnicode_Type) {
-            return strings_equal(one, other) ? OP_EQUAL : OP_DIFFERENT;
-        }
-        Py_ssize_t left, right;
-        if (type == &PyLong_Type && int_value(one, &left) && int_value(other, &right)) {
-            return left == right ? OP_EQUAL : OP_DIFFERENT;
-        }
-    }
-    return compare_rarer(one, other);
-}
-
 OP_INLINE op_likeness compare_names(PyObject *one, PyObject *other)
 {
     if (one == other) {   // the same call site
@@ -152,7 +72,7 @@ OP_INLINE op_likeness compare_names(PyObject *one, PyObject *other)
         return OP_DIFFERENT;
     }
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(one); i++) {
-        op_likeness like = compare(PyTuple_GET_ITEM(one, i), PyTuple_GET_ITEM(other, i));
+        op_likeness like = op_objects_compare(PyTuple_GET_ITEM(one, i), PyTuple_GET_ITEM(other, i));
         if (like != OP_EQUAL) {
             return like;
         }
@@ -166,7 +86,7 @@ op_likeness op_key_compare(op_key key, const op_call *call)
         return OP_DIFFERENT;
     }
     if (call->form != OP_KEY_MANY) {
-        return compare(op_key_object(key), call->items[0]);
+        return op_objects_compare(op_key_object(key), call->items[0]);
     }
     const op_many *many = op_key_many(key);
     if (many->count != call->count || (many->weak != 0) != call->weak) {
@@ -184,7 +104,7 @@ op_likeness op_key_compare(op_key key, const op_call *call)
         if (call->typed && Py_TYPE(many->items[i]) != Py_TYPE(call->items[i])) {
             return OP_DIFFERENT;
         }
-        op_likeness like = compare(many->items[i], call->items[i]);
+        op_likeness like = op_objects_compare(many->items[i], call->items[i]);
         all = like == OP_EQUAL ? all : like;
     }
     return all;

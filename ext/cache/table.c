@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "cache/table.h"
-
-#include <string.h>
+#include "cache/probe.h"
 
 #define SMALLEST_INDEX 3   // as a power of two
 #define LARGEST_INDEX 32
@@ -62,11 +60,6 @@ bool op_table_with_weights(op_table *table)
 
 // ---- finding ----------------------------------------------------------------------------------------------------------
 
-static size_t mask_of(const op_table *table)
-{
-    return ((size_t)1 << (64 - table->shift)) - 1;
-}
-
 // Asks `__eq__` about the entry at `slot`: 1, 0, OP_RAISED, or OP_AGAIN where the table was changed meanwhile.
 #define OP_AGAIN (-3)
 OP_NOINLINE static int ask(op_table *table, uint32_t slot, const op_call *call, op_lock *lock)
@@ -94,7 +87,7 @@ again:
     if (table->index == NULL) {
         return OP_ABSENT;
     }
-    size_t mask = mask_of(table);
+    size_t mask = op_table_mask(table);
     for (size_t place = op_table_place(table, call->hash);; place = (place + 1) & mask) {
         uint32_t cell = table->index[place];
         if (cell == 0) {
@@ -127,7 +120,7 @@ again:
 
 static void put_in_index(op_table *table, uint32_t slot)
 {
-    size_t mask = mask_of(table);
+    size_t mask = op_table_mask(table);
     size_t place = op_table_place(table, table->entries[slot].hash);
     while (table->index[place] != 0) {
         place = (place + 1) & mask;
@@ -144,7 +137,7 @@ static bool grow_index(op_table *table)
         return false;
     }
     uint32_t *before = table->index;
-    size_t places = before == NULL ? 0 : mask_of(table) + 1;
+    size_t places = before == NULL ? 0 : op_table_mask(table) + 1;
     table->index = index;
     table->shift = (uint8_t)(64 - power);
     for (size_t place = 0; place < places; place++) {
@@ -179,7 +172,7 @@ static bool grow_slots(op_table *table)
 int64_t op_table_add(op_table *table, Py_hash_t hash, op_key key, PyObject *value)
 {
     // At most two thirds of the index are taken.
-    if (table->index == NULL || ((uint64_t)table->count + 1) * 3 > (mask_of(table) + 1) * 2) {
+    if (table->index == NULL || ((uint64_t)table->count + 1) * 3 > (op_table_mask(table) + 1) * 2) {
         if (!grow_index(table)) {
             PyErr_NoMemory();
             return OP_RAISED;
@@ -209,7 +202,7 @@ int64_t op_table_add(op_table *table, Py_hash_t hash, op_key key, PyObject *valu
 
 static void take_from_index(op_table *table, uint32_t slot)
 {
-    size_t mask = mask_of(table);
+    size_t mask = op_table_mask(table);
     size_t hole = op_table_place(table, table->entries[slot].hash);
     while (table->index[hole] != slot + 1) {
         hole = (hole + 1) & mask;
@@ -245,7 +238,7 @@ void op_table_clear(op_table *table)
     if (table->index == NULL) {
         return;
     }
-    size_t places = mask_of(table) + 1;
+    size_t places = op_table_mask(table) + 1;
     for (size_t place = 0; place < places; place++) {
         if (table->index[place] != 0) {
             kill(table, table->index[place] - 1);
@@ -295,7 +288,7 @@ int op_table_traverse(op_table *table, visitproc visit, void *arg)
 
 size_t op_table_bytes(const op_table *table)
 {
-    size_t bytes = table->index == NULL ? 0 : (mask_of(table) + 1) * sizeof *table->index;
+    size_t bytes = table->index == NULL ? 0 : (op_table_mask(table) + 1) * sizeof *table->index;
     size_t slot = sizeof *table->entries + (table->order == NULL ? 0 : sizeof(op_link)) +
                   (table->expires == NULL ? 0 : sizeof *table->expires) +
                   (table->weights == NULL ? 0 : sizeof *table->weights);
