@@ -379,10 +379,14 @@ static uint64_t weigh(const op_store *store, PyObject *value)
         return UINT64_MAX;
     }
     PyObject *number = PyNumber_Index(told);
-    Py_DECREF(told);
     if (number == NULL) {
+        if (PyErr_ExceptionMatches(PyExc_TypeError)) {
+            PyErr_Format(PyExc_TypeError, "weigh=%R gave %.200s, not an int", store->weigh, Py_TYPE(told)->tp_name);
+        }
+        Py_DECREF(told);
         return UINT64_MAX;
     }
+    Py_DECREF(told);
     int overflow;
     long long weight = PyLong_AsLongLongAndOverflow(number, &overflow);
     Py_DECREF(number);
