@@ -165,6 +165,10 @@ static PyObject *refresh(op_request *request, PyObject *old)
     if (loading == 0) {
         PyObject *value = load(request);
         if (value != NULL || !PyErr_ExceptionMatches(PyExc_Exception)) {
+            op_store_lock(&function->store);
+            function->store.hits--;   // it was counted as one when the old value was found
+            function->store.misses++;
+            op_store_unlock(&function->store);
             Py_DECREF(old);
             return value;
         }
