@@ -85,20 +85,22 @@ class Loaded:
 
     def __new__(cls, value: Any, ttl: float | None = None) -> Self: ...
 
-# Where a call gives a coroutine, it is the coroutine's value that is kept: hence the overloads.
-class _Cached(Generic[_Parameters, _Result]):
+# What the decorators put there.
+class _Decorated(Generic[_Parameters, _Result]):
     __name__: str
     __qualname__: str
     @property
     def __wrapped__(self) -> Callable[_Parameters, _Result]: ...
+    def cache_parameters(self) -> dict[str, Any]:
+        """maxsize, typed, and what else the decorator was given."""
+
+# Where a call gives a coroutine, it is the coroutine's value that is kept: hence the overloads.
+class _Cached(_Decorated[_Parameters, _Result]):
     def cache_info(self) -> _CacheInfo:
         """Hits, misses, maxsize and currsize, as functools has them."""
 
     def cache_clear(self) -> None:
         """Forgets all results, those of running calls too, and sets the statistics to zero."""
-
-    def cache_parameters(self) -> dict[str, Any]:
-        """maxsize, typed, and what else the decorator was given."""
 
     def cache_invalidate(self, *args: _Parameters.args, **kwargs: _Parameters.kwargs) -> bool:
         """Forgets the result of that call, of a running one too. Whether there was one."""
@@ -186,13 +188,14 @@ class _OfInstance(_Cached[_Parameters, _Result]):
     @overload
     def __call__(self, *args: _Parameters.args, **kwargs: _Parameters.kwargs) -> _Result: ...
 
-# A function of which each instance has a cache: in a class, and on an instance.
 @final
-class CachedMethod(Generic[_Instance, _Rest, _Result]):
-    __name__: str
-    __qualname__: str
-    @property
-    def __wrapped__(self) -> Callable[Concatenate[_Instance, _Rest], _Result]: ...
+class CachedMethod(_Decorated[Concatenate[_Instance, _Rest], _Result], Generic[_Instance, _Rest, _Result]):
+    """A method of which each instance keeps its own results."""
+
+    def __new__(cls, function: Callable[Concatenate[_Instance, _Rest], _Result], /, **options: Any) -> Self: ...
+    def __set_name__(self, owner: type[Any], name: str, /) -> None: ...
+    def __copy__(self) -> Self: ...
+    def __deepcopy__(self, memo: dict[int, Any], /) -> Self: ...
     def __call__(self, instance: _Instance, /, *args: _Rest.args, **kwargs: _Rest.kwargs) -> _Result: ...
     @overload
     def __get__(self, instance: None, owner: type[Any], /) -> Self: ...
@@ -201,6 +204,7 @@ class CachedMethod(Generic[_Instance, _Rest, _Result]):
     def cache_clear(self) -> None:
         """Forgets the results of all instances, and sets their statistics to zero."""
 
+# A CachedMethod as an instance shows it.
 class _OwnCache(_Cached[_Rest, _Result]):
     def __call__(self, *args: _Rest.args, **kwargs: _Rest.kwargs) -> _Result: ...
 

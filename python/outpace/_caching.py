@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, Protocol
 from outpace import _agents
 
 try:
-    from outpace import _cache
-    from outpace._cache import CachedFunction, Loaded
+    from outpace._cache import CachedFunction, CachedMethod, Loaded
 except ImportError as error:
     raise _agents.missing_cache(error) from error
 
@@ -31,8 +30,6 @@ if TYPE_CHECKING:
     from typing import TypedDict
 
     from typing_extensions import Unpack
-
-    from outpace._cache import CachedMethod
 
     class CommonOptions(TypedDict, total=False):
         key: Callable[..., Hashable] | None
@@ -212,7 +209,7 @@ def decorator(
     taken["key"] = function_or_none(who, "key", options.get("key"), "a function of a call's arguments")
     taken["copy"] = copier(who, options.get("copy"))
     taken["cache_exceptions"] = kept_exceptions(who, options.get("cache_exceptions"))
-    cached_type: Any = _cache.CachedMethod if per_instance else CachedFunction
+    cached_type: Any = CachedMethod if per_instance else CachedFunction
 
     def made(function: Callable[..., Any], coroutine: bool) -> Any:
         return say(who, lambda: cached_type(function, coroutine=coroutine, **taken))

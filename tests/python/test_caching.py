@@ -336,11 +336,14 @@ class Callable:
     @lru_cache
     @staticmethod
     async def below(): return 3
+    @lru_cache(per_instance=True)
+    async def own(self): return 3
 
 one = Callable()
 for f in (lru_cache(plain), lru_cache(3)(plain), cache(plain), ttl_cache(3)(plain), lru_cache(functools.partial(plain, 3)),
           lru_cache(one), one.method, Callable.method, one.timed, Callable.timed, Callable.static, one.static, Callable.cls,
-          one.cls, Callable.below, lru_cache(old), lru_cache(marked), lru_cache(cache(plain)), functools.partial(cache(plain), 1),
+          one.cls, Callable.below, Callable.own, one.own,
+          lru_cache(old), lru_cache(marked), lru_cache(cache(plain)), functools.partial(cache(plain), 1),
           lru_cache(unittest.mock.AsyncMock())):
     print(inspect.iscoroutinefunction(f), asyncio.iscoroutinefunction(f))
 print(inspect.signature(lru_cache(plain)))
@@ -352,7 +355,7 @@ for f in (lru_cache(function), lru_cache(Callable), lru_cache(len), lru_cache(mo
 
 def test_coroutine_functions_are_known_as_such(place: Place) -> None:
     told = run(place, NAMES + MARKED)
-    assert told == ["True True"] * 20 + ["(a, b=3, *, c=4)"] + ["False False"] * 4 + ["True True"]
+    assert told == ["True True"] * 22 + ["(a, b=3, *, c=4)"] + ["False False"] * 4 + ["True True"]
 
 
 def test_decorating_imports_little(place: Place) -> None:
