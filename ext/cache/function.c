@@ -207,8 +207,8 @@ OP_NOINLINE static PyObject *finish_plain(op_function *function, op_call call, P
     op_request request = {.function = function, .call = &call, .args = args, .nargsf = nargsf, .names = names};
     uint64_t ticket = op_store_ticket(store);
     value = op_store_load_coarse(store, call_function, &request);
-    if (value != NULL &&
-        op_store_keep(store, (PyObject *)function, &call, value, OP_TTL_OF_STORE, ticket, OP_KEEP_FIRST) < 0) {
+    if (value != NULL && op_store_keep(store, (PyObject *)function, &call, value, OP_TTL_OF_STORE, ticket,
+                                       op_store_habit(store)) < 0) {
         Py_CLEAR(value);
     }
     return value;

@@ -234,8 +234,7 @@ int op_function_keep(op_function *function, const op_call *call, PyObject *value
         ttl_ns = ((op_loaded *)value)->ttl_ns;
         value = ((op_loaded *)value)->value;
     }
-    // A load without a flight leaves what another one kept meanwhile, as functools does.
-    op_keep how = function->once || function->coroutine ? OP_KEEP_REPLACE : OP_KEEP_FIRST;
+    op_keep how = function->once || function->coroutine ? OP_KEEP_REPLACE : op_store_habit(&function->store);
     int kept = op_store_keep(&function->store, (PyObject *)function, call, value, ttl_ns, ticket, how);
     return kept < 0 ? -1 : 0;
 }

@@ -106,6 +106,13 @@ typedef enum {
     OP_KEEP_FIRST,     // an entry that is there, and has not expired, stays
 } op_keep;
 
+// What functools does of two loads of one key at a time: the first one's result stays in a cache with a bound, the last one's
+// in a cache without.
+OP_INLINE op_keep op_store_habit(const op_store *store)
+{
+    return store->table.order != NULL ? OP_KEEP_FIRST : OP_KEEP_REPLACE;
+}
+
 // Keeps `value`, borrowed, as the result of a load that began with `ticket`, unless its key was forgotten since, or it is
 // too heavy. `home` owns the store, for what is held weakly. `ttl_ns`: OP_TTL_OF_STORE, OP_NEVER, or ns.
 // 1 kept, 0 not kept, -1 with an exception (a weigher's or a timer's, of `__eq__`, of memory) and nothing kept.

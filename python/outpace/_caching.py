@@ -199,8 +199,8 @@ def decorator(
     who: str, maxsize: Any, typed: Any, per_instance: bool, options: dict[str, Any], *, once: bool = False
 ) -> Callable[[Callable[..., Any]], Any]:
     """What decorates functions with these options, which are checked now."""
+    told = {"maxsize": maxsize, "typed": typed}  # as it was said: functools tells None as None
     typed = bool(typed)
-    told = {"maxsize": maxsize, "typed": typed}
     told |= {name: value for name, value in options.items() if value is not None and value is not UNSAID.get(name)}
     if flag(who, "per_instance", per_instance):
         told["per_instance"] = True
