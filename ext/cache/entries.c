@@ -109,31 +109,24 @@ static uint32_t to_pop(const op_store *store, uint32_t *cursor)
 
 int op_entries_pop(op_store *store, uint32_t *cursor, PyObject **key, PyObject **value)
 {
-    // By its key, which forgets the load that may be under way too. Where another thread was faster, or the entry has
-    // expired, it is gone by then, and the next is tried.
-    for (;;) {
-        op_store_lock(store);
-        uint32_t slot = to_pop(store, cursor);
-        PyObject *object = NULL;
-        Py_hash_t hash = 0;
-        if (slot != OP_NO_SLOT) {
-            object = Py_NewRef(op_key_object(store->table.entries[slot].key));
-            hash = store->table.entries[slot].hash;
-        }
-        op_store_unlock(store);
-        if (object == NULL) {
-            return 0;
-        }
-        op_call call = op_call_of_object(&object);
-        call.hash = hash;
-        int found = op_store_forget(store, &call, value);
-        if (found > 0) {
-            *key = object;
-            return 1;
-        }
-        Py_DECREF(object);
-        if (found < 0) {
-            return -1;
-        }
+    int64_t now = op_store_expires(store) ? op_store_now(store) : 0;
+    if (now == -1 && PyErr_Occurred()) {
+        return -1;
     }
+    int found = 0;
+    op_store_lock(store);
+    for (uint32_t slot; !found && (slot = to_pop(store, cursor)) != OP_NO_SLOT;) {
+        const op_entry *entry = &store->table.entries[slot];
+        if (is_live_at(store, slot, now)) {
+            *key = Py_NewRef(op_key_object(entry->key));
+            *value = Py_NewRef(entry->value);
+            op_store_note_forgetting(store, entry->hash);
+            found = 1;
+        } else {
+            store->expiries++;
+        }
+        op_store_remove(store, slot);
+    }
+    op_store_unlock(store);
+    return found;
 }

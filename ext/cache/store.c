@@ -203,7 +203,7 @@ static void evict(op_store *store, uint32_t slot)
     store->evictions++;
 }
 
-static void note_forgetting(op_store *store, Py_hash_t hash)
+void op_store_note_forgetting(op_store *store, Py_hash_t hash)
 {
     store->forgotten[store->forgettings % OP_FORGOTTEN] = hash;
     store->forgettings++;
@@ -267,7 +267,7 @@ int op_store_forget(op_store *store, const op_call *call, PyObject **value)
         op_store_remove(store, (uint32_t)slot);
         store->expiries += !found;
     }
-    note_forgetting(store, call->hash);
+    op_store_note_forgetting(store, call->hash);
     op_store_unlock(store);
     return found;
 }
@@ -607,7 +607,7 @@ int op_store_set(op_store *store, PyObject *home, const op_call *call, PyObject 
     if (flight >= 0) {
         op_table_take(&store->flights, (uint32_t)flight);
     }
-    note_forgetting(store, call->hash);
+    op_store_note_forgetting(store, call->hash);
     uint64_t ticket = op_store_ticket(store);
     op_store_unlock(store);
     return flight == OP_RAISED ? -1 : keep(store, home, call, value, ttl_ns, ticket, OP_KEEP_REPLACE, -1);

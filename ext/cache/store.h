@@ -128,6 +128,8 @@ int op_store_forget(op_store *store, const op_call *call, PyObject **value);
 
 // Under the lock: removes the entry at `slot` from all of the store's books. What it held is buried by op_store_unlock.
 void op_store_remove(op_store *store, uint32_t slot);
+// Under the lock: a load under way of a key with this hash will not be kept.
+void op_store_note_forgetting(op_store *store, Py_hash_t hash);
 
 // Removes and forgets all. Statistics are set to zero where `statistics`.
 void op_store_clear(op_store *store, bool statistics);

@@ -60,7 +60,8 @@ bool op_table_with_weights(op_table *table)
 
 // ---- finding ----------------------------------------------------------------------------------------------------------
 
-// Asks `__eq__` about the entry at `slot`: 1, 0, OP_RAISED, or OP_AGAIN where the table was changed meanwhile.
+// Asks `__eq__` about the entry at `slot`: 1 where it is equal and still there, whatever else came or went; 0, OP_RAISED,
+// or OP_AGAIN where entries were moved meanwhile.
 #define OP_AGAIN (-3)
 OP_NOINLINE static int ask(op_table *table, uint32_t slot, const op_call *call, op_lock *lock)
 {
@@ -69,16 +70,18 @@ OP_NOINLINE static int ask(op_table *table, uint32_t slot, const op_call *call, 
     op_key_hold(key);
     OP_UNLOCK(lock);
     int equal = op_key_ask(key, call);
-    if (equal < 0) {
-        PyObject *type, *value, *traceback;   // what a destructor does must not change the exception
-        PyErr_Fetch(&type, &value, &traceback);
-        op_key_release(key);
-        PyErr_Restore(type, value, traceback);
-    } else {
-        op_key_release(key);
-    }
     OP_LOCK(lock);
-    return equal < 0 ? OP_RAISED : table->version == version ? equal : OP_AGAIN;
+    if (slot < table->used && table->entries[slot].key == key) {
+        op_key_release(key);   // not the last reference: the table has one
+        return equal < 0 ? OP_RAISED : equal > 0 || table->version == version ? equal : OP_AGAIN;
+    }
+    OP_UNLOCK(lock);
+    PyObject *type, *value, *traceback;   // what a destructor does must not change the exception
+    PyErr_Fetch(&type, &value, &traceback);
+    op_key_release(key);
+    PyErr_Restore(type, value, traceback);
+    OP_LOCK(lock);
+    return equal < 0 ? OP_RAISED : OP_AGAIN;
 }
 
 int64_t op_table_find(op_table *table, const op_call *call, op_lock *lock)
@@ -146,6 +149,7 @@ static bool grow_index(op_table *table)
         }
     }
     PyMem_Free(before);
+    table->version++;
     return true;
 }
 
@@ -194,7 +198,6 @@ int64_t op_table_add(op_table *table, Py_hash_t hash, op_key key, PyObject *valu
     }
     put_in_index(table, slot);
     table->count++;
-    table->version++;
     return slot;
 }
 

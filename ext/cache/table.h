@@ -20,7 +20,7 @@ typedef struct {
     op_order *order;     // borrowed; NULL where nothing is evicted
     int64_t *expires;    // owned; by slot, in ns of the store's clock; INT64_MAX never; NULL where nothing expires
     uint64_t *weights;   // owned; by slot; NULL where each entry weighs 1
-    uint64_t version;    // changes with each entry that comes or goes
+    uint64_t version;    // changes when entries are moved in the index: one goes, or the index grows
     uint32_t capacity;   // slots that there is room for
     uint32_t used;       // slots that were ever taken
     uint32_t count;      // of live entries
