@@ -37,13 +37,13 @@ static int refuse_generators(PyObject *loader, int flags)
     return -1;
 }
 
-// What inspect has to be asked about.
-OP_NOINLINE static int ask_inspect(PyObject *loader)
+// What has a mark, or hides its code.
+OP_NOINLINE static int ask_python(PyObject *loader)
 {
-    PyObject *module = PyImport_ImportModule("outpace._mapping");
+    PyObject *module = PyImport_ImportModule("outpace._coroutines");
     PyObject *answer = NULL;
     if (module != NULL) {
-        answer = PyObject_CallMethod(module, "is_coroutine_function", "O", loader);
+        answer = PyObject_CallMethod(module, "are_given_by", "O", loader);
         Py_DECREF(module);
     }
     int is = answer == NULL ? -1 : PyObject_IsTrue(answer);
@@ -65,18 +65,18 @@ int op_loader_is_coroutine(op_module *state, PyObject *loader)
     if (PyFunction_Check(inner)) {
         int flags = ((PyCodeObject *)PyFunction_GET_CODE(inner))->co_flags;
         PyObject *marks = ((PyFunctionObject *)inner)->func_dict;
-        if ((flags & CO_COROUTINE) != 0) {
+        if ((flags & (CO_COROUTINE | CO_ITERABLE_COROUTINE)) != 0) {
             is = 1;
         } else if (refuse_generators(loader, flags) == 0) {
             // Only one with attributes can be marked as a coroutine function.
-            is = marks == NULL || PyDict_GET_SIZE(marks) == 0 ? 0 : ask_inspect(inner);
+            is = marks == NULL || PyDict_GET_SIZE(marks) == 0 ? 0 : ask_python(inner);
         }
     } else if (Py_TYPE(inner) == state->function_type) {
         is = ((op_function *)inner)->coroutine;
     } else if (PyCFunction_Check(inner) || PyType_Check(inner)) {
         is = 0;
     } else {
-        is = ask_inspect(inner);
+        is = ask_python(inner);
     }
     Py_DECREF(inner);
     return is;

@@ -8,19 +8,16 @@ extension module: by a CachedFunction for each function, or by a CachedMethod wh
 from __future__ import annotations
 
 import functools
-import sys
 from collections.abc import Callable, Hashable, Mapping
-from types import CodeType, MethodType
 from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, Protocol, TypeVar, overload
 
-from outpace import _agents
+from outpace import _agents, _coroutines
 
 try:
     from outpace._cache import CachedFunction, CachedMethod, Loaded
 except ImportError as error:
     raise _agents.missing_cache(error) from error
 
-CO_GENERATOR, CO_COROUTINE, CO_ITERABLE_COROUTINE, CO_ASYNC_GENERATOR = 0x20, 0x80, 0x100, 0x200  # of co_flags
 Parameters = ParamSpec("Parameters")
 Instance = TypeVar("Instance")
 Result = TypeVar("Result")
@@ -219,7 +216,7 @@ def decorator(
         wrapper = made(function, coroutine)
         functools.update_wrapper(wrapper, function)
         if coroutine:
-            mark_as_coroutine_function(wrapper, function)
+            _coroutines.mark(wrapper, function)
         # After update_wrapper, which takes over what a cache below this one has under that name.
         wrapper.cache_parameters = told.copy
         return wrapper
@@ -308,61 +305,14 @@ def is_coroutine_function(who: str, function: Any) -> bool:
     refuse_descriptor(who, function)
     if not callable(function):
         raise TypeError(f"{who}: a function to decorate is needed, not {kind(function)}")
-    code = code_behind(function)
-    flags = 0 if code is None else code.co_flags
-    if flags & (CO_COROUTINE | CO_ITERABLE_COROUTINE) or is_marked(function):
+    if _coroutines.are_given_by(function):
         return True
-    if flags & (CO_GENERATOR | CO_ASYNC_GENERATOR):
-        what = "a generator function" if flags & CO_GENERATOR else "an asynchronous generator function"
+    flags = _coroutines.flags_of(function)
+    if flags & (_coroutines.GENERATOR | _coroutines.ASYNC_GENERATOR):
+        what = "a generator function" if flags & _coroutines.GENERATOR else "an asynchronous generator function"
         name = getattr(function, "__qualname__", None) or repr(function)
         raise TypeError(
             f"{who}: {name} is {what}: what it returns is used up by whoever goes through it first, so from a cache it would"
             " be empty the second time; return a list or a tuple"
         )
     return False
-
-
-def code_behind(function: Any) -> CodeType | None:
-    """The code that runs in a call: of a function, also in a partial or bound, or of a callable instance's class."""
-    while True:
-        if isinstance(function, functools.partial):
-            function = function.func
-        elif isinstance(function, (MethodType, staticmethod)):
-            function = function.__func__
-        else:
-            break
-    code = getattr(function, "__code__", None)
-    if code is None and not isinstance(function, type):
-        code = getattr(type(function).__call__, "__code__", None)
-    return code if isinstance(code, CodeType) else None
-
-
-def is_marked(function: object) -> bool:
-    """Whether inspect or asyncio were told that it is a coroutine function. Where they are not imported, nobody told them."""
-    inspect, asyncio = sys.modules.get("inspect"), sys.modules.get("asyncio.coroutines")
-    if inspect is not None and inspect.iscoroutinefunction(function):
-        return True
-    mark = getattr(asyncio, "_is_coroutine", None)
-    return mark is not None and getattr(function, "_is_coroutine", None) is mark
-
-
-async def any_coroutine(*args: object, **keywords: object) -> None:
-    """Its code stands for that of coroutine functions that have none."""
-
-
-def mark_as_coroutine_function(wrapper: Any, function: Any) -> None:
-    """So that inspect.iscoroutinefunction and asyncio.iscoroutinefunction are true of it."""
-    if sys.version_info >= (3, 12):
-        import inspect
-
-        inspect.markcoroutinefunction(wrapper)
-        return
-    # Before that they believe what looks like a function.
-    code = getattr(function, "__code__", None)
-    if not (isinstance(code, CodeType) and code.co_flags & CO_COROUTINE):
-        function = any_coroutine
-    wrapper.__code__ = function.__code__
-    wrapper.__defaults__ = function.__defaults__
-    wrapper.__kwdefaults__ = function.__kwdefaults__
-    if not isinstance(getattr(wrapper, "__name__", None), str):
-        wrapper.__name__ = function.__name__

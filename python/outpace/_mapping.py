@@ -7,9 +7,7 @@ All that is called often is the C type's, outpace._cache.Mapping; here is what m
 from __future__ import annotations
 
 import reprlib
-import sys
 from collections.abc import Callable, ItemsView, Iterator, MutableMapping, ValuesView
-from functools import partial
 from itertools import islice
 from typing import Any, Literal, TypeVar
 
@@ -163,20 +161,3 @@ def _slots(cls: type) -> list[str]:
         for name in names
         if name not in ("__dict__", "__weakref__")
     ]
-
-
-def is_coroutine_function(loader: Callable[..., Any]) -> bool:
-    """Whether a call of it gives a coroutine. For what the C side can't tell by a glance at the function's flags."""
-    import inspect  # late: it is large, and seldom needed
-
-    while isinstance(loader, partial):
-        loader = loader.func
-    if inspect.iscoroutinefunction(loader) or _marked_for_asyncio(loader):
-        return True
-    return inspect.iscoroutinefunction(type(loader).__call__)
-
-
-def _marked_for_asyncio(function: object) -> bool:
-    """By asyncio's own mark, from the days before ``inspect.markcoroutinefunction``."""
-    mark = getattr(function, "_is_coroutine", None)
-    return mark is not None and mark is getattr(sys.modules.get("asyncio.coroutines"), "_is_coroutine", ABSENT)

@@ -57,6 +57,8 @@ def test_install(checkout: Path, python: Path, tmp_path: Path) -> None:
     assert str(checkout) not in package
     agent = output_of(python, "-c", "import outpace._agent, outpace._agents; print(outpace._agents.find_agent())").strip()
     cache = output_of(python, "-c", "import outpace._cache; print(outpace._cache.__file__)").strip()
+    cached = "import outpace; f = outpace.lru_cache(len); print(f('ab'), f('ab'), f.cache_info().hits, outpace.Cache(3))"
+    assert output_of(python, "-c", cached) == "2 2 1 Cache({}, maxsize=3, currsize=0)\n"
     assert Path(agent).parent == Path(cache).parent == Path(package).parent
     assert output_of(python, "-m", "outpace", "run", script).startswith("hello")
 
