@@ -9,6 +9,7 @@
 //   owner     instances that are held weakly, and the slots that die with them
 //   store     one cache: a table, its bounds, its clock, its statistics, what was forgotten while loads ran
 //   flight    one load a key for threads
+//   stop      how an await ends with a value; missed: a call that found nothing, as outpace._loads sees it
 //   coroutine one load a key for coroutines: what a call of an `async def` gives
 //   function  the decorated function; mapping: outpace.Cache
 //   own       functions an instance: who holds them; method: the decorated method; bound: that on an instance
@@ -46,6 +47,8 @@ typedef struct {
 #define OP_UNLOCK(lock) ((void)(lock))
 #endif
 
+#define OP_UNUSED_COROUTINES 16
+
 // What the module keeps for one interpreter.
 typedef struct {
     PyTypeObject *function_type;    // CachedFunction
@@ -61,8 +64,14 @@ typedef struct {
     PyTypeObject *mapping_type;     // Mapping, the base of outpace.Cache
     PyTypeObject *loaded_type;      // Loaded: a load's result with its time to live
     PyTypeObject *raised_type;      // not shown: an exception that is kept as a result
-    PyObject *start_load;           // outpace._loads.load, imported at the first miss of a coroutine
-    PyObject *stats_type;           // CacheStats, a struct sequence
+    PyTypeObject *missed_type;      // MissedCall
+    PyTypeObject *stop_type;   // not shown: what ends an await (stop.h), NULL where nothing is to be gained by it
+    PyObject *stop;            // one of these that is not in use, or NULL
+    PyObject *start_load;      // outpace._loads.load, imported at the first miss of a coroutine
+    PyObject *start_refresh;   // outpace._loads.refresh, imported at the first stale value of one
+    PyObject *stats_type;      // CacheStats, a struct sequence
+    size_t unused_count;
+    PyObject *unused[OP_UNUSED_COROUTINES];   // owned: coroutines that ended and are to be used again (coroutine.c)
 } op_module;
 
 extern struct PyModuleDef op_cache_module;

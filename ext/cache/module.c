@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // outpace._cache: caches of what functions return, and of keys and values. See cache.h.
-#include "cache/cache.h"
+#include "cache/coroutine.h"
 
 #define EACH_MEMBER(DO)                                                                                            \
     DO(function_type)                                                                                              \
@@ -16,6 +16,10 @@
     DO(mapping_type)                                                                                               \
     DO(loaded_type)                                                                                                \
     DO(raised_type)                                                                                                \
+    DO(missed_type)                                                                                                \
+    DO(stop_type)                                                                                                  \
+    DO(stop)                                                                                                       \
+    DO(start_refresh)                                                                                              \
     DO(start_load)                                                                                                 \
     DO(stats_type)
 
@@ -53,12 +57,16 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg)
     op_module *state = PyModule_GetState(module);
 #define VISIT(member) Py_VISIT(state->member);
     EACH_MEMBER(VISIT)
+    for (size_t i = 0; i < state->unused_count; i++) {
+        Py_VISIT(state->unused[i]);
+    }
     return 0;
 }
 
 static int module_clear(PyObject *module)
 {
     op_module *state = PyModule_GetState(module);
+    op_coroutine_forget(state);
 #define CLEAR(member) Py_CLEAR(state->member);
     EACH_MEMBER(CLEAR)
     return 0;

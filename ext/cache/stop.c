@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: MIT
+#include "cache/stop.h"
+
+PyObject *op_stop_method(PyObject *value)
+{
+    // Made here: PyErr_SetObject would take a tuple apart, and an exception for the one to be raised.
+    PyObject *stop = PyObject_CallOneArg(PyExc_StopIteration, value);
+    Py_DECREF(value);
+    if (stop != NULL) {
+        PyErr_SetObject(PyExc_StopIteration, stop);
+        Py_DECREF(stop);
+    }
+    return NULL;
+}
+
+#if PY_VERSION_HEX >= 0x030C0000 && !defined(Py_GIL_DISABLED)
+
+static PyTypeObject *base_type(void)
+{
+    return (PyTypeObject *)PyExc_StopIteration;
+}
+
+static int stop_traverse(PyObject *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    return base_type()->tp_traverse(self, visit, arg);
+}
+
+static int stop_clear(PyObject *self)
+{
+    return base_type()->tp_clear(self);
+}
+
+// Whether nobody wrote anything into it but its value.
+static bool is_clean(const PyStopIterationObject *stop)
+{
+    return stop->dict == NULL && stop->notes == NULL && stop->traceback == NULL && stop->context == NULL &&
+           stop->cause == NULL && !stop->suppress_context;
+}
+
+static void stop_dealloc(PyObject *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject *module = ((PyHeapTypeObject *)type)->ht_module;
+    op_module *state = module == NULL ? NULL : PyModule_GetState(module);
+    PyStopIterationObject *stop = (PyStopIterationObject *)self;
+    if (OP_LIKELY(state != NULL && state->stop_type == type && state->stop == NULL && is_clean(stop))) {
+        // It remains known to the collector, as an object that the module owns.
+        Py_SET_REFCNT(self, 1);
+        state->stop = self;
+        Py_CLEAR(stop->value);
+        return;
+    }
+    PyObject_GC_UnTrack(self);
+    stop_clear(self);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+static PyObject *new_stop(op_module *state)
+{
+    PyTypeObject *type = state->stop_type;
+    PyStopIterationObject *stop = (PyStopIterationObject *)type->tp_alloc(type, 0);
+    if (stop != NULL) {
+        stop->args = PyTuple_New(0);
+        if (stop->args == NULL) {
+            Py_CLEAR(stop);
+        }
+    }
+    return (PyObject *)stop;
+}
+
+PyObject *op_stop_iteration(op_module *state, PyObject *value)
+{
+    if (value == Py_None) {
+        Py_DECREF(value);
+        return NULL;   // without an exception that is a StopIteration(None)
+    }
+    PyObject *stop = state->stop;
+    state->stop = NULL;
+    if (OP_UNLIKELY(stop == NULL)) {
+        if (state->stop_type == NULL) {   // the module is being collected
+            return op_stop_method(value);
+        }
+        stop = new_stop(state);
+        if (stop == NULL) {
+            Py_DECREF(value);
+            return NULL;
+        }
+    }
+    ((PyStopIterationObject *)stop)->value = value;
+    PyErr_SetRaisedException(stop);
+    return NULL;
+}
+
+static PyType_Slot stop_slots[] = {
+    {Py_tp_doc, "The result of an await."},
+    {Py_tp_dealloc, (void *)stop_dealloc},
+    {Py_tp_traverse, (void *)stop_traverse},
+    {Py_tp_clear, (void *)stop_clear},
+    {0, NULL},
+};
+
+static PyType_Spec stop_spec = {
+    .name = "outpace._cache.StopIteration",
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
+    .slots = stop_slots,
+};
+
+int op_stop_ready(PyObject *module, op_module *state)
+{
+    state->stop_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &stop_spec, PyExc_StopIteration);
+    return state->stop_type == NULL ? -1 : 0;
+}
+
+#else
+
+PyObject *op_stop_iteration(op_module *state, PyObject *value)
+{
+    (void)state;
+    if (value == Py_None) {
+        Py_DECREF(value);
+        return NULL;
+    }
+    return op_stop_method(value);
+}
+
+int op_stop_ready(PyObject *module, op_module *state)
+{
+    (void)module;
+    (void)state;
+    return 0;
+}
+
+#endif
