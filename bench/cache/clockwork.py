@@ -45,8 +45,11 @@ class Timed:
         return int(events.run_until_complete(took) if self.case.is_async else took)
 
     def prepare(self, events: asyncio.AbstractEventLoop, repeat_ns: int) -> None:
-        """Fills the cache, lets the interpreter learn, and finds out how many turns take about `repeat_ns`."""
-        while (took := self.run(events)) < repeat_ns // 2 and self.count < 1 << 24:
+        """Fills the cache, lets the interpreter learn, and finds out how many turns take about `repeat_ns`.
+
+        The least of some runs tells: the first ones import and fill, and any may be interrupted.
+        """
+        while (took := min(self.run(events) for _ in range(5))) < repeat_ns // 2 and self.count < 1 << 24:
             self.count *= 2
         self.count = max(1, int(self.count * repeat_ns / max(took, 1)))
 

@@ -56,7 +56,7 @@ class Effort:
 
 
 FULL = Effort(9, 12, 1_000_000, (5, 9, 200_000_000), 1_000_000, tuple(KEEPERS), (100_000, 600_000, [1_000, 10_000]))
-QUICK = Effort(2, 3, 300_000, (2, 5, 40_000_000), 100_000, tuple(name for name in KEEPERS if "TTL" not in name),
+QUICK = Effort(2, 4, 300_000, (2, 5, 40_000_000), 100_000, tuple(name for name in KEEPERS if "TTL" not in name),
                (10_000, 60_000, [100, 1_000]))
 
 
