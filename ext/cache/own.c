@@ -81,19 +81,6 @@ static void drop(op_own *own)
     }
 }
 
-// Under the lock: takes out those that were cut from their instances without a callback.
-static void take_cut(op_owns *owns, op_own **dropped)
-{
-    const op_weaks *weaks = &owns->weaks;
-    for (uint32_t i = 0; weaks->places != NULL && i <= weaks->mask; i++) {
-        // Another may move up into the place of one that goes.
-        while (weaks->places != NULL && i <= weaks->mask && weaks->places[i] != NULL &&
-               op_weak_is_cut(weaks->places[i])) {
-            take((op_own *)weaks->places[i], dropped);
-        }
-    }
-}
-
 static void own_dealloc(PyObject *object)
 {
     op_own *own = (op_own *)(void *)object;
@@ -296,8 +283,9 @@ static op_function *enter(op_owns *owns, PyObject *self, op_own *own)
         if (before != NULL) {
             take(before, &dropped);
         }
-        if (op_weaks_is_full(&owns->weaks)) {
-            take_cut(owns, &dropped);
+        op_own *cut_off = (op_own *)op_weaks_find_cut(&owns->weaks);
+        if (cut_off != NULL) {
+            take(cut_off, &dropped);
         }
         failed = !op_weaks_add(&owns->weaks, &own->weak);
         Py_XINCREF(failed ? NULL : (PyObject *)own);

@@ -130,19 +130,6 @@ static void purge(op_store *store, op_owner *owner)
     }
 }
 
-// Under the lock. What was removed before is not buried yet, so the keys hold their owners.
-static void purge_all_cut(op_store *store)
-{
-    op_weaks *weaks = &store->owners->weaks;
-    for (uint32_t i = 0; weaks->places != NULL && i <= weaks->mask; i++) {
-        // Another may move up into the place of one that goes.
-        while (weaks->places != NULL && i <= weaks->mask && weaks->places[i] != NULL &&
-               op_weak_is_cut(weaks->places[i])) {
-            purge(store, (op_owner *)weaks->places[i]);
-        }
-    }
-}
-
 // Under the lock: the owner of `self`, borrowed, or NULL. An owner of what was at that address before is purged.
 static op_owner *find(op_store *store, PyObject *self)
 {
@@ -191,8 +178,9 @@ op_owner *op_owner_get(op_store *store, PyObject *home, op_module *state, PyObje
         return NULL;
     }
     op_store_lock(store);
-    if (op_weaks_is_full(&store->owners->weaks)) {
-        purge_all_cut(store);
+    op_weak *cut = op_weaks_find_cut(&store->owners->weaks);
+    if (cut != NULL) {
+        purge(store, (op_owner *)cut);
     }
     owner = find(store, self);   // the other thread's, or that of what the collector called meanwhile
     Py_XINCREF((PyObject *)owner);

@@ -4,6 +4,7 @@
 
 #define SMALLEST_MASK 7u
 #define LARGEST_MASK (UINT32_MAX >> 2)
+#define LOOKED_AT_FOR_CUT 4
 
 // ---- references -------------------------------------------------------------------------------------------------------
 
@@ -104,9 +105,21 @@ static bool grow(op_weaks *weaks)
     return true;
 }
 
+op_weak *op_weaks_find_cut(op_weaks *weaks)
+{
+    for (int i = 0; weaks->places != NULL && i < LOOKED_AT_FOR_CUT; i++) {
+        weaks->seen = (weaks->seen + 1) & weaks->mask;
+        op_weak *weak = weaks->places[weaks->seen];
+        if (weak != NULL && op_weak_is_cut(weak)) {
+            return weak;
+        }
+    }
+    return NULL;
+}
+
 bool op_weaks_add(op_weaks *weaks, op_weak *weak)
 {
-    if (op_weaks_is_full(weaks) && !grow(weaks)) {
+    if ((uint64_t)(weaks->count + 1) * 3 > (uint64_t)weaks->mask * 2 && !grow(weaks)) {
         return false;
     }
     put(weaks, weak);

@@ -46,16 +46,15 @@ typedef struct {
     op_weak **places;
     uint32_t count;
     uint32_t mask;   // places less 1; 0 without any
+    uint32_t seen;   // the place that op_weaks_find_cut looked at last
 } op_weaks;
 
 // The one with this address, or NULL.
 op_weak *op_weaks_find(const op_weaks *weaks, const PyObject *address);
 
-// Whether the next op_weaks_add might need memory: time to throw out what was cut.
-OP_INLINE bool op_weaks_is_full(const op_weaks *weaks)
-{
-    return (uint64_t)(weaks->count + 1) * 3 > (uint64_t)weaks->mask * 2;
-}
+// One that was cut from its object, if there is one at the next few places, or NULL: whoever asks with each addition gets
+// them all in time.
+op_weak *op_weaks_find_cut(op_weaks *weaks);
 
 // Whose address none has. False: no memory.
 bool op_weaks_add(op_weaks *weaks, op_weak *weak);

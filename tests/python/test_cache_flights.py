@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import subprocess
 
+import caches
 import pytest
-from caches import run
 from places import Place
 
 START = """
@@ -37,8 +37,12 @@ class Thread(threading.Thread):
 """
 
 
+def run(place: Place, program: str, *words: str) -> list[str]:
+    return caches.run(place, START + program, *words)
+
+
 def test_fifty_threads_have_one_load(place: Place) -> None:
-    program = START + """
+    program = """
 OTHERS = 49
 values = []
 
@@ -63,7 +67,7 @@ print(sys.getrefcount(values[0]) - sys.getrefcount(lone), sys.getrefcount(load) 
 
 
 def test_a_mapping_has_one_load_a_key(place: Place) -> None:
-    program = START + """
+    program = """
 cache = outpace.Cache(maxsize=10)
 loads = []
 
@@ -79,7 +83,7 @@ print(loads, len(set(map(id, results))), cache["k"] is results[0])
 
 
 def test_an_exception_reaches_all(place: Place) -> None:
-    program = START + """
+    program = """
 OTHERS = 49
 
 class Marked: pass
@@ -123,7 +127,7 @@ marks.clear()
 
 
 def test_what_a_waiter_raises_leads_to_the_load(place: Place) -> None:
-    program = START + """
+    program = """
 import traceback
 
 @outpace.lru_cache(once=True)
@@ -146,7 +150,7 @@ print(first.end(), second.end())
 
 
 def test_a_call_of_itself_goes_through(place: Place) -> None:
-    program = START + """
+    program = """
 depth = 0
 
 @outpace.lru_cache(once=True)
@@ -171,7 +175,7 @@ print(ping(0), ping(1), ping.cache_stats().waits)
 
 @pytest.mark.parametrize("threads", [2, 3, 7])
 def test_a_ring_of_loads_does_not_hang(place: Place, threads: int) -> None:
-    program = START + """
+    program = """
 THREADS = int(sys.argv[1])
 local = threading.local()
 barrier = None
@@ -205,7 +209,7 @@ print(sum(each.cache_stats().waits for each in functions), {each.cache_stats().l
 
 
 def test_two_threads_that_load_each_other_s_keys(place: Place) -> None:
-    program = START + """
+    program = """
 local = threading.local()
 
 @outpace.lru_cache(once=True)
@@ -228,7 +232,7 @@ print("done")
 
 
 def test_forgetting_during_a_load(place: Place) -> None:
-    program = START + """
+    program = """
 gates = [threading.Event(), threading.Event()]
 began = []
 
@@ -264,7 +268,7 @@ for forget in (lambda: load.cache_invalidate(1), load.cache_clear):
 
 
 def test_a_waiter_can_be_interrupted(place: Place) -> None:
-    program = START + """
+    program = """
 over = threading.Event()
 go = threading.Event()
 
@@ -302,7 +306,7 @@ print(loader.end() is other.end() is load(1), load.cache_stats().loads)
 
 
 def test_a_signal_s_handler_may_wait_itself(place: Place) -> None:
-    program = START + """
+    program = """
 go = threading.Event()
 handled = []
 
@@ -341,7 +345,7 @@ sender.end()
 
 @pytest.mark.parametrize("error", ["KeyboardInterrupt", "SystemExit", "GeneratorExit", "asyncio.CancelledError"])
 def test_an_interrupt_of_the_load_is_not_spread(place: Place, error: str) -> None:
-    program = START + f"""
+    program = f"""
 import asyncio
 began = []
 
@@ -362,7 +366,7 @@ print(repr(first.end()), [other.end() for other in others], len(began), first.id
 
 
 def test_a_fork_during_the_load_of_another_thread(place: Place) -> None:
-    program = START + """
+    program = """
 import warnings
 warnings.simplefilter("ignore", DeprecationWarning)
 go = threading.Event()
@@ -409,7 +413,7 @@ print("parent", loader.end(), waiter.end())
 
 
 def test_a_load_that_forks(place: Place) -> None:
-    program = START + """
+    program = """
 import warnings
 warnings.simplefilter("ignore", DeprecationWarning)
 parent = os.getpid()
@@ -445,7 +449,7 @@ print(loader.end(), waiter.end())
 
 
 def test_no_wait_at_the_end_of_the_program(place: Place) -> None:
-    program = START + """
+    program = """
 @outpace.lru_cache(once=True)
 def load(key, main=threading.main_thread(), current=threading.current_thread):
     if current() is not main:
@@ -469,7 +473,7 @@ sys.modules["last"].last = Last()
 
 
 def test_comparisons_that_raise_leave_nobody_waiting(place: Place) -> None:
-    program = START + """
+    program = """
 class Key:
     hurt = was_hurt = False
     def __init__(self, number): self.number = number
@@ -508,7 +512,7 @@ print(one.end(), load(Key(1)), load(Key(2)), load.cache_stats().loading)
 
 
 def test_random_loads_that_need_each_other(place: Place) -> None:
-    program = START + """
+    program = """
 import random
 
 KEYS, THREADS, CALLS = 40, 8, 300
