@@ -49,6 +49,11 @@ typedef struct {
 
 #define OP_UNUSED_COROUTINES 16
 
+// A word that is written under a lock (OP_WRITE) and also read without it (OP_READ): whole, and maybe of a moment ago. Who
+// reads what was written sees all that was done before.
+#define OP_READ(word) __atomic_load_n(&(word), __ATOMIC_ACQUIRE)
+#define OP_WRITE(word, value) __atomic_store_n(&(word), (value), __ATOMIC_RELEASE)
+
 // What the module keeps for one interpreter.
 typedef struct {
     PyTypeObject *function_type;    // CachedFunction

@@ -71,7 +71,9 @@ PyObject *op_entries_list(op_store *store, op_entries_width width)
     }
     for (;;) {
         // The list is made without the lock, as the collector may run then; entries may come meanwhile.
+        op_store_lock(store);
         Py_ssize_t room = (Py_ssize_t)store->table.count;
+        op_store_unlock(store);
         PyObject *list = PyList_New(room * width);
         if (list == NULL) {
             return NULL;

@@ -29,7 +29,7 @@ OP_INLINE op_call arguments(const op_function *function, PyObject *const *args, 
             call.form = OP_KEY_ONE;
         }
     }
-    if (OP_UNLIKELY(function->method) && positional > 0 && op_owner_suits(Py_TYPE(args[0]))) {
+    if (OP_UNLIKELY(OP_READ(function->method)) && positional > 0 && op_owner_suits(Py_TYPE(args[0]))) {
         call.form = OP_KEY_MANY;
         call.weak = true;
     }
@@ -447,8 +447,13 @@ static PyObject *function_bind(PyObject *self, PyObject *instance, PyObject *Py_
     if (instance == NULL || instance == Py_None) {
         return Py_NewRef(self);
     }
-    if (!function->method && function->store.table.count == 0) {
-        op_function_is_method(function);
+    if (OP_UNLIKELY(!OP_READ(function->method))) {
+        op_store_lock(&function->store);
+        bool empty = function->store.table.count == 0;
+        op_store_unlock(&function->store);
+        if (empty) {
+            op_function_is_method(function);
+        }
     }
     return PyMethod_New(self, instance);
 }

@@ -8,23 +8,25 @@
 void op_function_is_method(op_function *function)
 {
     // With key= there is no instance in the key, and a cache an instance has none there either.
-    function->method = function->key == NULL && !function->skip_self;
+    OP_WRITE(function->method, function->key == NULL && !function->skip_self);
 }
 
 static PyObject *cache_info(PyObject *self, PyObject *Py_UNUSED(ignored))
 {
     BIND(self);
-    Py_ssize_t count = op_store_count(&function->store);
-    if (count < 0) {
+    if (op_store_expire(&function->store) != 0) {
         return NULL;
     }
+    op_store_lock(&function->store);   // all three are of one moment
+    Py_ssize_t hits = function->store.hits, misses = function->store.misses;
+    Py_ssize_t count = (Py_ssize_t)function->store.table.count;
+    op_store_unlock(&function->store);
     PyObject *maxsize = function->store.maxsize < 0 ? Py_NewRef(Py_None)
                                                     : PyLong_FromSsize_t(function->store.maxsize);
     if (maxsize == NULL) {
         return NULL;
     }
-    PyObject *info = PyObject_CallFunction(function->info_type, "nnOn", function->store.hits,
-                                           function->store.misses, maxsize, count);
+    PyObject *info = PyObject_CallFunction(function->info_type, "nnOn", hits, misses, maxsize, count);
     Py_DECREF(maxsize);
     return info;
 }

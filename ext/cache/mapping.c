@@ -435,9 +435,11 @@ static PyObject *mapping_times(PyObject *op, PyObject *Py_UNUSED(unused))
 
 static PyObject *mapping_sizeof(PyObject *op, PyObject *Py_UNUSED(unused))
 {
-    const op_store *store = &((op_mapping *)op)->store;
-    size_t bytes = (size_t)Py_TYPE(op)->tp_basicsize;
-    return PyLong_FromSize_t(bytes + op_table_bytes(&store->table) + op_table_bytes(&store->flights));
+    op_store *store = &((op_mapping *)op)->store;
+    op_store_lock(store);
+    size_t bytes = op_table_bytes(&store->table) + op_table_bytes(&store->flights);
+    op_store_unlock(store);
+    return PyLong_FromSize_t((size_t)Py_TYPE(op)->tp_basicsize + bytes);
 }
 
 // ---- attributes -------------------------------------------------------------------------------------------------------
@@ -493,7 +495,10 @@ static PyObject *get_currsize(PyObject *op, void *Py_UNUSED(closure))
     if (op_store_expire(store) != 0) {
         return NULL;
     }
-    return PyLong_FromUnsignedLongLong(store->table.weights != NULL ? store->weight : store->table.count);
+    op_store_lock(store);
+    uint64_t size = store->table.weights != NULL ? store->weight : store->table.count;
+    op_store_unlock(store);
+    return PyLong_FromUnsignedLongLong(size);
 }
 
 static PyGetSetDef attributes[] = {

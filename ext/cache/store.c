@@ -62,13 +62,13 @@ int64_t op_store_now(op_store *store)
     if (OP_UNLIKELY(store->timer != NULL)) {
         return ask_timer(store->timer);
     }
-    return store->precise ? op_clock_ns() : op_clock_coarse_ns();
+    return OP_READ(store->precise) ? op_clock_ns() : op_clock_coarse_ns();
 }
 
-// splitmix64 (Steele, Lea, Flood 2014).
+// splitmix64 (Steele, Lea, Flood 2014), by any number of threads.
 static uint64_t next_random(uint64_t *state)
 {
-    uint64_t z = (*state += UINT64_C(0x9E3779B97F4A7C15));
+    uint64_t z = __atomic_add_fetch(state, UINT64_C(0x9E3779B97F4A7C15), __ATOMIC_RELAXED);
     z = (z ^ (z >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
     z = (z ^ (z >> 27)) * UINT64_C(0x94D049BB133111EB);
     return z ^ (z >> 31);
@@ -206,7 +206,7 @@ static void evict(op_store *store, uint32_t slot)
 void op_store_note_forgetting(op_store *store, Py_hash_t hash)
 {
     store->forgotten[store->forgettings % OP_FORGOTTEN] = hash;
-    store->forgettings++;
+    OP_WRITE(store->forgettings, store->forgettings + 1);
 }
 
 // Whether a key with this hash was forgotten since `ticket`.
@@ -275,7 +275,7 @@ int op_store_forget(op_store *store, const op_call *call, PyObject **value)
 void op_store_clear(op_store *store, bool statistics)
 {
     op_store_lock(store);
-    store->forgettings++;
+    OP_WRITE(store->forgettings, store->forgettings + 1);
     store->cleared = store->forgettings;
     if (store->owners != NULL) {
         for (uint32_t slot = 0; slot < store->table.used; slot++) {
@@ -321,7 +321,13 @@ int op_store_expire(op_store *store)
 
 Py_ssize_t op_store_count(op_store *store)
 {
-    return op_store_expire(store) != 0 ? -1 : (Py_ssize_t)store->table.count;
+    if (op_store_expire(store) != 0) {
+        return -1;
+    }
+    op_store_lock(store);
+    Py_ssize_t count = (Py_ssize_t)store->table.count;
+    op_store_unlock(store);
+    return count;
 }
 
 // ---- reading ----------------------------------------------------------------------------------------------------------
@@ -412,12 +418,12 @@ static int64_t expiry(op_store *store, int64_t ttl_ns, int64_t now)
             return OP_NEVER;
         }
     } else if (ttl_ns < COARSE_FROM_NS) {
-        store->precise = true;
+        OP_WRITE(store->precise, true);
     }
     if (store->jitter_ns > 0 && own) {
         ttl_ns -= (int64_t)(next_random(&store->random) % (uint64_t)store->jitter_ns);
     }
-    if (store->timer == NULL && !store->precise) {
+    if (store->timer == NULL && !OP_READ(store->precise)) {
         ttl_ns -= tick_ns();   // the coarse clock is late by less than that: nothing that has expired is given out
     }
     int64_t expires;
@@ -721,6 +727,8 @@ PyObject *op_store_stats(op_store *store, op_module *state)
     if (stats == NULL) {
         return NULL;
     }
+    op_store_lock(store);
+    const int64_t load_ns = store->load_ns;
     const uint64_t counts[] = {
         (uint64_t)store->hits,
         (uint64_t)store->misses,
@@ -734,8 +742,9 @@ PyObject *op_store_stats(op_store *store, op_module *state)
         store->table.count,
         store->table.weights == NULL ? store->table.count : store->weight,
     };
+    op_store_unlock(store);
     for (Py_ssize_t i = 0; i < stats_description.n_in_sequence; i++) {
-        PyObject *value = i == 6 ? PyFloat_FromDouble((double)store->load_ns / NS)
+        PyObject *value = i == 6 ? PyFloat_FromDouble((double)load_ns / NS)
                                  : PyLong_FromUnsignedLongLong(counts[i]);
         if (value == NULL) {
             Py_DECREF(stats);

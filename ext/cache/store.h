@@ -75,7 +75,7 @@ int64_t op_store_now(op_store *store);
 // Whether entries of this store may expire.
 OP_INLINE bool op_store_expires(const op_store *store)
 {
-    return store->table.expires != NULL;
+    return OP_READ(store->table.expires) != NULL;
 }
 
 // How an entry was found.
@@ -95,10 +95,10 @@ typedef enum {
 // removed and counted. Takes and frees the lock; may run code of the program.
 op_found op_store_get(op_store *store, const op_call *call, op_interest interest, PyObject **value);
 
-// The ticket of a load that begins now.
+// The ticket of a load that begins now. Also without the lock: what the load reads then is not older than the ticket.
 OP_INLINE uint64_t op_store_ticket(const op_store *store)
 {
-    return store->forgettings;
+    return OP_READ(store->forgettings);
 }
 
 typedef enum {

@@ -35,7 +35,7 @@ static bool resize(void **array, size_t count, size_t size)
     if (grown == NULL) {
         return false;
     }
-    *array = grown;
+    OP_WRITE(*array, grown);   // whether there is one is asked without the lock (op_store_expires)
     return true;
 }
 
