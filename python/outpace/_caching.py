@@ -304,7 +304,7 @@ def is_coroutine_function(who: str, function: Any) -> bool:
     """Whether calls of `function` give coroutines. TypeError where it can't be cached."""
     refuse_descriptor(who, function)
     if not callable(function):
-        raise TypeError(f"{who}: a function to decorate is needed, not {kind(function)}")
+        raise TypeError(f"{who}: the first argument must be callable, a function to decorate, not {kind(function)}")
     if _coroutines.are_given_by(function):
         return True
     flags = _coroutines.flags_of(function)

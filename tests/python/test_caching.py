@@ -28,6 +28,7 @@ FIRST = "lru_cache: the first argument must be an int, None, or the function to 
 SECONDS = "TypeError: ttl_cache: the seconds for which results are kept are needed first, as in @ttl_cache(60)"
 KEPT = "cache_exceptions must be an exception class, a tuple of them, or a dict of the seconds for each;"
 NEEDED = "a function to decorate is needed, not"
+CALLABLE = "the first argument must be callable, a function to decorate, not"
 
 # An expression, and the error that it raises: where an option stands, before there is a function.
 REFUSED = [
@@ -57,10 +58,10 @@ REFUSED = [
         "cache(functools.cached_property(function))",
         f"TypeError: cache: {NEEDED} a cached_property: which caches already",
     ),
-    ("lru_cache()(3)", f"TypeError: lru_cache: {NEEDED} int"),
-    ("lru_cache()(None)", f"TypeError: lru_cache: {NEEDED} None"),
-    ("cache(100)", f"TypeError: cache: {NEEDED} int"),
-    ("ttl_cache(60)('f')", f"TypeError: ttl_cache: {NEEDED} str"),
+    ("lru_cache()(3)", f"TypeError: lru_cache: {CALLABLE} int"),
+    ("lru_cache()(None)", f"TypeError: lru_cache: {CALLABLE} None"),
+    ("cache(100)", f"TypeError: cache: {CALLABLE} int"),
+    ("ttl_cache(60)('f')", f"TypeError: ttl_cache: {CALLABLE} str"),
     # maxsize and typed.
     ("lru_cache('100')", f"TypeError: {FIRST} str"),
     ("lru_cache(1.5)", f"TypeError: {FIRST} float"),
