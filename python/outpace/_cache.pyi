@@ -3,7 +3,7 @@
 
 from collections.abc import Callable, Coroutine, Generator, Hashable, Iterator
 from functools import _CacheInfo
-from types import GenericAlias, TracebackType
+from types import CodeType, FrameType, GenericAlias, TracebackType
 from typing import Any, Concatenate, Final, Generic, Literal, ParamSpec, TypeVar, final, overload
 
 from _typeshed import structseq
@@ -71,12 +71,38 @@ class CacheStats(structseq[Any], tuple[int, int, int, int, int, int, float, int,
 class CachedCoroutine(Coroutine[Any, Any, _Result]):
     """What a call of a cached ``async def`` gives. It looks the key up when it is first awaited."""
 
+    __name__: str
+    __qualname__: str
+    @property
+    def cr_await(self) -> Any:
+        """What is awaited, or None."""
+
+    @property
+    def cr_frame(self) -> FrameType | None:
+        """The frame that waits for a load, or None."""
+
+    @property
+    def cr_code(self) -> CodeType | None:
+        """The code of that frame, or None."""
+
+    @property
+    def cr_origin(self) -> None:
+        """None: where it was made is not recorded."""
+
+    @property
+    def cr_running(self) -> bool:
+        """Whether it is being run."""
+
+    @property
+    def cr_suspended(self) -> bool:
+        """Whether it waits."""
+
     def __await__(self) -> Generator[Any, None, _Result]: ...
     def send(self, value: Any, /) -> Any: ...
     @overload
-    def throw(self, typ: type[BaseException], val: BaseException | object = None, tb: TracebackType | None = None, /) -> Any: ...
+    def throw(self, typ: type[BaseException], val: object = None, traceback: TracebackType | None = None, /) -> Any: ...
     @overload
-    def throw(self, typ: BaseException, val: None = None, tb: TracebackType | None = None, /) -> Any: ...
+    def throw(self, typ: BaseException, val: None = None, traceback: TracebackType | None = None, /) -> Any: ...
     def close(self) -> None: ...
 
 # What outpace._loads knows of a CachedCoroutine that found nothing: ext/cache/missed.h.
