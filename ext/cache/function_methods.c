@@ -136,6 +136,24 @@ static PyObject *invalidate_key(PyObject *self, PyObject *key)
     return found < 0 ? NULL : PyBool_FromLong(found);
 }
 
+static PyObject *contains_key(PyObject *self, PyObject *key)
+{
+    BIND(self);
+    op_call call = op_call_of_object(&key);
+    if (op_call_hash(&call) != 0) {
+        return NULL;
+    }
+    PyObject *value;
+    op_found found = op_store_get(&function->store, &call, OP_LOOK, &value);
+    if (found == OP_FOUND_ERROR) {
+        return NULL;
+    }
+    if (found != OP_FOUND_NONE) {
+        Py_DECREF(value);
+    }
+    return PyBool_FromLong(found == OP_FOUND_FRESH);
+}
+
 static PyObject *set_name(PyObject *self, PyObject *const *Py_UNUSED(args), Py_ssize_t count)
 {
     BIND(self);
@@ -191,6 +209,7 @@ PyMethodDef op_function_methods[] = {
      PyDoc_STR(
          "cache_put($self, value, /, *args, **kwargs)\n--\n\nKeeps `value` as the result for these arguments.")},
     {"_invalidate_key", invalidate_key, METH_O, PyDoc_STR("cache_invalidate by what key= gave.")},
+    {"_contains_key", contains_key, METH_O, PyDoc_STR("cache_contains by what key= gave.")},
     {"__set_name__", (PyCFunction)(void (*)(void))set_name, METH_FASTCALL, NULL},
     {"__reduce__", reduce, METH_NOARGS, NULL},
     {"__copy__", copy_itself, METH_NOARGS, NULL},

@@ -9,7 +9,7 @@
 
 typedef struct {
     PyObject_HEAD PyObject *value;
-    int64_t ttl_ns;
+    int64_t ttl_ns;   // or 0: handed out, and not kept
 } op_loaded;
 
 static PyObject *loaded_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
@@ -19,10 +19,13 @@ static PyObject *loaded_new(PyTypeObject *type, PyObject *args, PyObject *keywor
     if (!PyArg_ParseTupleAndKeywords(args, keywords, "O|O:Loaded", names, &value, &ttl)) {
         return NULL;
     }
-    bool failed = false;
-    int64_t ttl_ns = op_bounds_ttl_or_own(ttl, "ttl", &failed);
-    if (failed) {
-        return NULL;
+    int64_t ttl_ns = 0;
+    if (ttl == NULL || !PyFloat_CheckExact(ttl) || PyFloat_AS_DOUBLE(ttl) != 0) {
+        bool failed = false;
+        ttl_ns = op_bounds_ttl_or_own(ttl, "ttl", &failed);
+        if (failed) {
+            return NULL;
+        }
     }
     op_loaded *loaded = (op_loaded *)type->tp_alloc(type, 0);
     if (loaded != NULL) {
@@ -64,7 +67,7 @@ static void held_dealloc(PyObject *self)
 static PyType_Slot loaded_slots[] = {
     {Py_tp_doc,
      (void *)PyDoc_STR(
-         "Loaded(value, ttl=None)\n--\n\nWhat a load returns where its result has a time to live of its own.")},
+         "Loaded(value, ttl=None)\n--\n\nWhat a load returns where its result has a time to live of its own; 0.0: not kept.")},
     {Py_tp_new, (void *)loaded_new},
     {Py_tp_dealloc, (void *)held_dealloc},
     {Py_tp_traverse, (void *)held_traverse},
@@ -233,6 +236,9 @@ int op_function_keep(op_function *function, const op_call *call, PyObject *value
     if (Py_TYPE(value) == function->state->loaded_type) {
         ttl_ns = ((op_loaded *)value)->ttl_ns;
         value = ((op_loaded *)value)->value;
+        if (ttl_ns == 0) {
+            return 0;
+        }
     }
     op_keep how = function->once || function->coroutine ? OP_KEEP_REPLACE : op_store_habit(&function->store);
     int kept = op_store_keep(&function->store, (PyObject *)function, call, value, ttl_ns, ticket, how);
