@@ -12,6 +12,7 @@ imported at first use only:
     outpace.ttl_cache       caches what a function returns for some seconds
     outpace.Cache           a mapping with bounds: on entries, on bytes, on age
     outpace.TTLCache        one whose entries live for some seconds
+    outpace.Tier            what cached functions of many processes share: a Redis or Valkey server
     %load_ext outpace       the magics %outpace, %%outpace, %lines and %%lines in IPython
 """
 
@@ -27,12 +28,14 @@ if TYPE_CHECKING:
     from outpace._line_profiler import LineProfiler
     from outpace._mapping import Cache, TTLCache
     from outpace._profiler import Profiler
+    from outpace._tier import Tier
 
 __all__ = [
     "Cache",
     "LineProfiler",
     "Profiler",
     "TTLCache",
+    "Tier",
     "__version__",
     "cache",
     "find_executable",
@@ -51,6 +54,7 @@ _LATE = {
     "LineProfiler": "_line_profiler",
     "Profiler": "_profiler",
     "TTLCache": "_mapping",
+    "Tier": "_tier",
     "cache": "_caching",
     "find_executable": "_executable",
     "lru_cache": "_caching",

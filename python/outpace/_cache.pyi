@@ -9,6 +9,8 @@ from typing import Any, Concatenate, Final, Generic, Literal, ParamSpec, TypeVar
 from _typeshed import structseq
 from typing_extensions import Self, disjoint_base
 
+from outpace._tier import Tier, TierStats
+
 _Parameters = ParamSpec("_Parameters")
 _Rest = ParamSpec("_Rest")
 _Instance = TypeVar("_Instance")
@@ -177,6 +179,12 @@ class _Cached(_Decorated[_Parameters, _Result]):
     ) -> None: ...
     def cache_stats(self) -> CacheStats:
         """What the cache did since it was made or cleared."""
+
+    # These two where tier= was given.
+    @property
+    def tier(self) -> Tier: ...
+    def tier_stats(self) -> TierStats:
+        """What this process asked of the tier and got, since the function was decorated."""
 
 @final
 class CachedFunction(_Cached[_Parameters, _Result]):

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
     from typing_extensions import Unpack
 
+    from outpace._tier_function import Tiered
+
     class CommonOptions(TypedDict, total=False):
         key: Callable[..., Hashable] | None
         jitter: float | None
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
         cache_exceptions: Exceptions
         copy: bool | Callable[[Any], Any] | None
         timer: Callable[[], float] | None
+        tier: Any
 
     class LruOptions(CommonOptions, total=False):
         ttl: float | None
@@ -92,6 +95,7 @@ def lru_cache(
     once: bool = False,
     per_instance: bool = False,
     timer: Callable[[], float] | None = None,
+    tier: Any = None,
 ) -> Any:
     """Caches what a function returns, by its arguments: ``functools.lru_cache``, faster, and with what that one lacks.
 
@@ -104,7 +108,8 @@ def lru_cache(
     where much is asked for once. ``cache_exceptions`` names exceptions that are kept as results are: a class, a tuple, or
     a dict of the seconds for each. ``copy=True`` hands out deep copies; a function makes other ones. With ``once=True``
     threads that miss one key at a time wait for one call. With ``per_instance=True`` a method has a cache an instance,
-    which goes with it. ``timer`` is a clock for tests: a function that returns seconds.
+    which goes with it. ``timer`` is a clock for tests: a function that returns seconds. ``tier`` is a client of redis-py or
+    valkey-py, or an ``outpace.Tier`` of one: a cache that all processes share behind this one.
 
     The function gets ``cache_info()``, ``cache_clear()`` and ``cache_parameters()``, as from functools, and
     ``cache_invalidate``, ``cache_contains`` and ``cache_peek``, which take a call's arguments, ``cache_put(value, ...)``,
@@ -131,6 +136,7 @@ def lru_cache(
         "copy": copy,
         "once": once,
         "timer": timer,
+        "tier": tier,
     }
     decorate = decorator(who, maxsize, typed, per_instance, options)
     return decorate if function is None else decorate(function)
@@ -165,6 +171,7 @@ def ttl_cache(
     copy: bool | Callable[[Any], Any] | None = None,
     per_instance: bool = False,
     timer: Callable[[], float] | None = None,
+    tier: Any = None,
 ) -> Any:
     """Caches what a function returns, by its arguments, for ``ttl`` seconds. Calls at a time for one key are one call.
 
@@ -185,6 +192,7 @@ def ttl_cache(
         "cache_exceptions": cache_exceptions,
         "copy": copy,
         "timer": timer,
+        "tier": tier,
     }
     return decorator(who, maxsize, typed, per_instance, options, once=True)
 
@@ -201,11 +209,14 @@ def decorator(
     told |= {name: value for name, value in options.items() if value is not None and value is not UNSAID.get(name)}
     if flag(who, "per_instance", per_instance):
         told["per_instance"] = True
+    tier = options.pop("tier", None)
     taken = options | {"maxsize": maxsize, "typed": typed, "info_type": functools._CacheInfo}
-    taken["once"] = once or flag(who, "once", options.get("once", False))
+    taken["once"] = flag(who, "once", options.get("once", False)) or once or tier is not None
     taken["key"] = function_or_none(who, "key", options.get("key"), "a function of a call's arguments")
     taken["copy"] = copier(who, options.get("copy"))
     taken["cache_exceptions"] = kept_exceptions(who, options.get("cache_exceptions"))
+    if tier is not None and per_instance:
+        raise ValueError(f"{who}: with per_instance each instance has a cache, and a tier is one for all processes")
     cached_type: Any = CachedMethod if per_instance else CachedFunction
 
     def made(function: Callable[..., Any], coroutine: bool) -> Any:
@@ -213,16 +224,27 @@ def decorator(
 
     def decorate(function: Callable[..., Any], /) -> Any:
         coroutine = is_coroutine_function(who, function)
-        wrapper = made(function, coroutine)
+        tiered = None if tier is None else attached(who, function, coroutine, tier, taken)
+        wrapper = made(function if tiered is None else tiered.load, coroutine)
         functools.update_wrapper(wrapper, function)
         if coroutine:
             _coroutines.mark(wrapper, function)
         # After update_wrapper, which takes over what a cache below this one has under that name.
         wrapper.cache_parameters = told.copy
+        if tiered is not None:
+            tiered.bind(wrapper)
         return wrapper
 
     made(len, False)  # the type checks what it is given, and a wrong option is told here, where it stands
     return decorate
+
+
+def attached(who: str, function: Callable[..., Any], coroutine: bool, tier: Any, taken: dict[str, Any]) -> Tiered:
+    """What loads in place of `function`: from the tier where that has the result."""
+    from outpace import _tier
+
+    options = {name: taken.get(name) for name in ("key", "ttl", "jitter", "stale")}
+    return _tier.attach(function, tier, who=who, coroutine=coroutine, typed=taken["typed"], **options)
 
 
 # ---- options ----------------------------------------------------------------------------------------------------------
