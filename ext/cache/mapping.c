@@ -377,12 +377,12 @@ static PyObject *mapping_get_or_load(PyObject *op, PyObject *const *args, Py_ssi
         return NULL;
     }
     int coroutine = op_loader_is_coroutine(self->state, taken[1]);
-    if (coroutine != 0) {
-        return coroutine < 0 ? NULL : op_coroutine_of_mapping(op, &self->store, self->state, taken[0], taken[1]);
-    }
     op_call call;
-    if (hash_key(&taken[0], &call) != 0) {
+    if (coroutine < 0 || hash_key(&taken[0], &call) != 0) {
         return NULL;
+    }
+    if (coroutine) {   // the key was hashed to have what can't be refused here, not where it is awaited
+        return op_coroutine_of_mapping(op, &self->store, self->state, taken[0], taken[1]);
     }
     PyObject *value = NULL;
     if (op_store_get(&self->store, &call, OP_HIT, &value) != OP_FOUND_NONE) {

@@ -99,6 +99,7 @@ int op_store_init(op_store *store, const op_bounds *bounds)
     store->jitter_ns = bounds->jitter_ns;
     store->stale_ns = bounds->stale_ns;
     store->precise = bounds->ttl_ns > 0 && bounds->ttl_ns < COARSE_FROM_NS;
+    store->earliest = OP_NEVER;
     store->random = (uint64_t)op_clock_ns() ^ (uint64_t)(uintptr_t)store;
     if ((bounds->ttl_ns > 0 && !op_table_with_expiry(&store->table)) ||
         (store->weigh != NULL && !op_table_with_weights(&store->table))) {
@@ -226,10 +227,15 @@ static bool was_forgotten(const op_store *store, Py_hash_t hash, uint64_t ticket
     return false;
 }
 
+// Whether what expires then can't be given out any more.
+static bool is_past(const op_store *store, int64_t expires, int64_t now)
+{
+    return now >= expires && now - expires >= store->stale_ns;
+}
+
 static bool is_over(const op_store *store, uint32_t slot, int64_t now)
 {
-    int64_t expires = store->table.expires[slot];
-    return now >= expires && now - expires >= store->stale_ns;
+    return is_past(store, store->table.expires[slot], now);
 }
 
 // A call as the table of flights has it: the caller of a load holds the instance anyway, so nothing there is weak.
@@ -309,10 +315,19 @@ int op_store_expire(op_store *store)
         return -1;
     }
     op_store_lock(store);
-    for (uint32_t slot = 0; slot < store->table.used; slot++) {
-        if (op_table_is_live(&store->table, slot) && is_over(store, slot, now)) {
-            op_store_remove(store, slot);
-            store->expiries++;
+    // Mostly nothing is over, and nothing is gone over: whoever asks for the length again and again does so for little.
+    if (is_past(store, store->earliest, now)) {
+        store->earliest = OP_NEVER;
+        for (uint32_t slot = 0; slot < store->table.used; slot++) {
+            if (!op_table_is_live(&store->table, slot)) {
+                continue;
+            }
+            if (is_over(store, slot, now)) {
+                op_store_remove(store, slot);
+                store->expiries++;
+            } else if (store->table.expires[slot] < store->earliest) {
+                store->earliest = store->table.expires[slot];
+            }
         }
     }
     op_store_unlock(store);
@@ -464,6 +479,14 @@ typedef struct {
     int64_t expires;
 } op_kept;
 
+static void set_expiry(op_store *store, uint32_t slot, int64_t expires)
+{
+    store->table.expires[slot] = expires;
+    if (expires < store->earliest) {
+        store->earliest = expires;
+    }
+}
+
 static void replace(op_store *store, uint32_t slot, const op_kept *kept, PyObject **old)
 {
     op_table *table = &store->table;
@@ -480,7 +503,7 @@ static void replace(op_store *store, uint32_t slot, const op_kept *kept, PyObjec
     *old = table->entries[slot].value;
     table->entries[slot].value = Py_NewRef(kept->value);
     if (table->expires != NULL) {
-        table->expires[slot] = kept->expires;
+        set_expiry(store, slot, kept->expires);
     }
 }
 
@@ -513,7 +536,7 @@ static int add(op_store *store, const op_call *call, const op_kept *kept)
         op_order_add(&store->order, slot, (uint64_t)call->hash, weight_of(store, slot));
     }
     if (table->expires != NULL) {
-        table->expires[slot] = kept->expires;
+        set_expiry(store, slot, kept->expires);
     }
     return 1;
 }

@@ -30,9 +30,10 @@ typedef struct {
     PyObject *timer;       // owned: a callable that gives seconds, or NULL for the kernel's clock
     int64_t ttl_ns;        // 0: entries do not expire
     int64_t jitter_ns, stale_ns;
-    uint64_t random;   // state of the jitter's generator
-    bool precise;      // the kernel's clock is read precisely, not as of its last tick
-    uint32_t sweep;    // slot at which the search for expired entries goes on
+    uint64_t random;    // state of the jitter's generator
+    bool precise;       // the kernel's clock is read precisely, not as of its last tick
+    uint32_t sweep;     // slot at which the search for expired entries goes on
+    int64_t earliest;   // no entry expires before
     uint64_t forgettings;
     uint64_t cleared;   // value of forgettings when all was forgotten last
     Py_hash_t forgotten[OP_FORGOTTEN];

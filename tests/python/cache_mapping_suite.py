@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import collections.abc
 import copy
 import functools
@@ -347,6 +348,74 @@ class Loading(unittest.TestCase):
         ]
         found = [cache.get_or_load("x", loader) for loader in loaders]
         self.assertEqual(found, ["xx", "xxx", "xxxx", "y", 7, ["x"], 7])
+
+
+class Awaiting(unittest.TestCase):
+    """With an `async def` loader."""
+
+    def test_one_load_for_all(self) -> None:
+        cache: Cache[str, str] = Cache(ttl=100)
+        loads = []
+
+        async def load(key: str) -> str:
+            loads.append(key)
+            await asyncio.sleep(0)
+            return key * 2
+
+        async def main() -> None:
+            found = await asyncio.gather(*[cache.get_or_load("a", load) for _ in range(100)])
+            self.assertEqual((found, loads), (["aa"] * 100, ["a"]))
+            self.assertEqual((await cache.get_or_load("a", load), cache["a"]), ("aa", "aa"))
+            partial = functools.partial(load)
+            self.assertEqual((await cache.get_or_load("a", partial), loads), ("aa", ["a"]))
+            awaitable = cache.get_or_load("b", load)
+            self.assertTrue(asyncio.iscoroutine(awaitable))
+            self.assertEqual((await asyncio.create_task(awaitable), loads), ("bb", ["a", "b"]))
+
+        asyncio.run(main())
+        self.assertEqual((cache.stats().loads, cache.stats().waits, cache.stats().loading), (2, 99, 0))
+
+    def test_what_fails_or_is_forgotten_is_not_kept(self) -> None:
+        cache: Cache[str, int] = Cache()
+
+        async def fail(key: str) -> int:
+            raise ZeroDivisionError
+
+        async def forget(key: str) -> int:
+            cache.pop(key, None)
+            return 1
+
+        async def main() -> None:
+            told = await asyncio.gather(*[cache.get_or_load("a", fail) for _ in range(3)], return_exceptions=True)
+            self.assertEqual([type(error) for error in told], [ZeroDivisionError] * 3)
+            self.assertEqual((await cache.get_or_load("a", forget), "a" in cache), (1, False))
+
+        asyncio.run(main())
+
+    def test_what_is_too_heavy_or_has_no_weight_is_not_kept(self) -> None:
+        cache: Cache[str, Any] = Cache(max_bytes=3, weigh=len)
+
+        async def heavy(key: str) -> str:
+            return "long"
+
+        async def weightless(key: str) -> int:
+            return 5
+
+        async def main() -> None:
+            self.assertEqual(await cache.get_or_load("a", heavy), "long")
+            with self.assertRaises(TypeError):
+                await cache.get_or_load("a", weightless)
+
+        asyncio.run(main())
+        self.assertEqual(dict(cache), {})
+
+    def test_what_is_wrong_is_said_at_the_call(self) -> None:
+        async def load(key: Any) -> int:
+            return 1
+
+        cache: Cache[Any, int] = Cache()
+        with self.assertRaisesRegex(TypeError, r"key \[1\] .*list"):
+            cache.get_or_load([1], load)
 
 
 if __name__ == "__main__":
