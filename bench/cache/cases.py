@@ -60,9 +60,9 @@ MAPPING = (
     Case("set_new", "c[k] = 2, new, and evict", "mapping", "c[k] = 2", NEW, hit=False),
 )
 ASYNC = (
-    Case("async_int", "hit, one int", "async", "await f(1)"),
-    Case("async_kwargs", "hit, one int, b=, c=", "async", "await f(1, b=2, c=3)"),
-    Case("async_miss", "miss and evict", "async", "await f(k)", NEW, hit=False),
+    Case("async_int", "coroutine: hit, one int", "async", "await f(1)"),
+    Case("async_kwargs", "coroutine: hit, one int, b=, c=", "async", "await f(1, b=2, c=3)"),
+    Case("async_miss", "coroutine: miss and evict", "async", "await f(k)", NEW, hit=False),
 )
 CASES = (*SYNC, *MAPPING, *ASYNC)
 BY_KEY = {case.key: case for case in CASES}
