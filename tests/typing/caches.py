@@ -296,6 +296,22 @@ async def wrong_mappings(words: outpace.Cache[str, int]) -> None:
     outpace.TTLCache()  # type: ignore[call-arg]
 
 
+# ---- a second tier: these types need a server to run ---------------------------------------------------------------------
+
+
+def tiers(client: Any) -> None:
+    shop = outpace.Tier(client, namespace="shop", version=3, ttl=3600)
+
+    @outpace.lru_cache(maxsize=10_000, tier=shop)
+    def price(article: str) -> float:
+        return float(len(article))
+
+    assert_type(price("x"), float)
+    assert_type(price.tier_stats().hits, int)
+    assert_type(price.tier, outpace.Tier)
+    price(3)  # type: ignore[arg-type]
+
+
 # ---- what takes a decorator, or a decorated function ---------------------------------------------------------------------
 
 
