@@ -133,13 +133,15 @@ static int copy_fields(PyTypeObject *built_in, PyObject *from, PyObject *to)
 // The list that add_note appends to is each one's own.
 static int copy_notes(PyObject *attributes)
 {
-    PyObject *notes = PyDict_GetItemString(attributes, "__notes__");
-    if (notes == NULL || !PyList_CheckExact(notes)) {
-        return 0;
+    PyObject *name = PyUnicode_InternFromString("__notes__");
+    PyObject *notes = name == NULL ? NULL : PyDict_GetItemWithError(attributes, name);
+    int done = PyErr_Occurred() ? -1 : 0;
+    if (notes != NULL && PyList_CheckExact(notes)) {
+        PyObject *copied = PyList_GetSlice(notes, 0, PyList_GET_SIZE(notes));
+        done = copied == NULL ? -1 : PyDict_SetItem(attributes, name, copied);
+        Py_XDECREF(copied);
     }
-    PyObject *copied = PyList_GetSlice(notes, 0, PyList_GET_SIZE(notes));
-    int done = copied == NULL ? -1 : PyDict_SetItemString(attributes, "__notes__", copied);
-    Py_XDECREF(copied);
+    Py_XDECREF(name);
     return done;
 }
 

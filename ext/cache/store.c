@@ -86,9 +86,10 @@ int op_store_init(op_store *store, const op_bounds *bounds)
     store->maxsize = bounds->maxsize;
     store->max_weight = bounds->max_weight;
     if (bounds->weigh == NULL && bounds->max_weight > 0) {
-        store->weigh = Py_XNewRef(PySys_GetObject("getsizeof"));
+        PyObject *sys = PyImport_ImportModule("sys");   // PySys_GetObject does not tell a lack of memory
+        store->weigh = sys == NULL ? NULL : PyObject_GetAttrString(sys, "getsizeof");
+        Py_XDECREF(sys);
         if (store->weigh == NULL) {
-            PyErr_SetString(PyExc_RuntimeError, "sys.getsizeof is gone, which is to weigh the values");
             return -1;
         }
     } else {
