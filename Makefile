@@ -53,12 +53,13 @@ bench-cache: build agents ## the same for the caches, on each Python from 3.10 o
 	@$(BIN)/python bench/cache/run.py --python all
 
 .PHONY: fuzz
-fuzz: .venv/ready-fuzz ## fuzz each target for FUZZ_SECONDS (60)
+fuzz: .venv/ready-fuzz agents ## fuzz each target, and calls of the caches, for FUZZ_SECONDS (60)
 	@$(MAKE) --no-print-directory build-fuzz/build.ninja \
 	    MESON_FLAGS="-Dfuzz=true -Dbuildtype=debug -Doptimization=1 -Db_lundef=false -Db_sanitize=address,undefined \
 	    -Dc_args=-fsanitize=fuzzer-no-link" CC="$$(command -v clang || command -v clang-14)"
 	@$(NINJA) -C build-fuzz --quiet
 	@tools/fuzz.sh build-fuzz $(FUZZ_SECONDS)
+	@PYTHONPATH=python $(BIN)/python tests/python/fuzz_cache.py --seconds $(FUZZ_SECONDS)
 
 .PHONY: asan
 asan: .venv/ready-build ## all tests under the address and undefined-behaviour sanitizers

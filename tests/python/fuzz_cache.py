@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Random sequences of calls against the models of cache_models.py, for as long as is said.
+"""Random sequences of calls of caches and cached functions against slow models, for as long as is said.
 
     tests/python/fuzz_cache.py [--seconds N] [--seed N] [--rounds N]
 
-Where cache and model differ it prints the seed, the bounds and the shortest sequence found that still shows it, and
+Where one differs from its model it prints the seed, the bounds and the shortest sequence found that still shows it, and
 ends with exit code 1. Needs the standard library only.
 """
 
@@ -15,10 +15,13 @@ import random
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
+import cache_function_models
 import cache_models
-from cache_models import Bounds, Step
+from cache_function_models import Call
+from cache_models import Bounds, Stage, Step
 
 STEPS = 300
 
@@ -91,10 +94,26 @@ def random_steps(random: random.Random, count: int) -> list[Step]:
     return steps
 
 
-def fails(bounds: Bounds, tidy: bool, steps: list[Step], make: Callable[..., Any]) -> str:
+def random_shape(random: random.Random, typed: bool) -> Callable[[Any], Call]:
+    """Calls of all forms, mostly with a lone argument."""
+
+    def shape(key: Any) -> Call:
+        form = random.randrange(6)
+        if form == 0:
+            return Call((key, 1), (), typed)
+        if form == 1:
+            return Call((), (("name", key),), typed)
+        if form == 2:
+            return Call((key,), (("name", 1), ("other", key)), typed)
+        return Call((key,), (), typed)
+
+    return shape
+
+
+def fails(stage: Callable[[], Stage], steps: list[Step]) -> str:
     """What is wrong, or nothing."""
     try:
-        cache_models.stage(bounds, make, tidy).play(steps)
+        stage().play(steps)
     except Exception as error:
         return f"{type(error).__name__}: {error}"
     return ""
@@ -114,14 +133,25 @@ def shorten(steps: list[Step], still_fails: Callable[[list[Step]], bool]) -> lis
     return steps
 
 
-def one_round(seed: int, make: Callable[..., Any]) -> bool:
+def one_round(seed: int) -> bool:
+    import outpace
+
     chance = random.Random(seed)
     bounds, tidy = random_bounds(chance), chance.random() < 0.7
     steps = random_steps(chance, STEPS)
-    if not fails(bounds, tidy, steps, make):
+    what, typed, once = chance.choice(("mapping", "function")), chance.random() < 0.3, chance.random() < 0.5
+    if what == "function":
+        steps = cache_function_models.as_function(steps, random_shape(chance, typed))
+
+    def stage() -> Stage:
+        if what == "mapping":
+            return cache_models.stage(bounds, outpace.Cache, tidy)
+        return cache_function_models.stage(bounds, partial(outpace.lru_cache, typed=typed, once=once), tidy)
+
+    if not fails(stage, steps):
         return True
-    steps = shorten(steps, lambda fewer: bool(fails(bounds, tidy, fewer, make)))
-    print(f"--seed {seed} --rounds 1", bounds, f"tidy={tidy}", fails(bounds, tidy, steps, make), sep="\n")
+    steps = shorten(steps, lambda fewer: bool(fails(stage, fewer)))
+    print(f"--seed {seed} --rounds 1: a {what}, {bounds}, tidy={tidy}, typed={typed}, once={once}", fails(stage, steps), sep="\n")
     print("[", *(f"    {step}," for step in steps), "]", sep="\n")
     return False
 
@@ -133,13 +163,11 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=None, help="of the first round; the next is one more")
     options = parser.parse_args()
 
-    import outpace
-
     first = random.SystemRandom().randrange(1 << 32) if options.seed is None else options.seed
     end = time.monotonic() + options.seconds
     rounds = 0
     while time.monotonic() < end and (rounds < options.rounds or options.rounds == 0):
-        if not one_round(first + rounds, outpace.Cache):
+        if not one_round(first + rounds):
             return 1
         rounds += 1
     print(f"{rounds} sequences of {STEPS} calls from seed {first}: no difference")

@@ -20,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 SUITES = (cache_mapping_suite, cache_bounds_suite, cache_hostile_suite)
-FILES = ("cache_models.py", "fuzz_cache.py", *(f"{suite.__name__}.py" for suite in SUITES))
+FILES = ("cache_models.py", "cache_function_models.py", "fuzz_cache.py", *(f"{suite.__name__}.py" for suite in SUITES))
 PARTS = [
     f"{suite.__name__}.{name}"
     for suite in SUITES
