@@ -475,12 +475,8 @@ static PyObject *coroutine_close(PyObject *self, PyObject *Py_UNUSED(ignored))
     return closed;
 }
 
+// It is what awaits it, and what a `__await__` by hand goes through with `yield from`.
 static PyObject *coroutine_await(PyObject *self)
-{
-    return Py_NewRef(self);
-}
-
-static PyObject *coroutine_await_method(PyObject *self, PyObject *Py_UNUSED(ignored))
 {
     return Py_NewRef(self);
 }
@@ -492,7 +488,6 @@ static PyMethodDef coroutine_methods[] = {
      PyDoc_STR("throw($self, type, value=None, traceback=None, /)\n--\n\nGoes on by raising an exception there.")},
     {"close", coroutine_close, METH_NOARGS,
      PyDoc_STR("close($self, /)\n--\n\nEnds it by raising GeneratorExit there.")},
-    {"__await__", coroutine_await_method, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 
@@ -509,6 +504,7 @@ static PyType_Slot coroutine_slots[] = {
     {Py_tp_traverse, (void *)coroutine_traverse},
     {Py_tp_clear, (void *)coroutine_clear},
     {Py_tp_repr, (void *)op_coroutine_repr},
+    {Py_tp_iter, (void *)coroutine_await},
     {Py_tp_iternext, (void *)coroutine_next},
     {Py_am_await, (void *)coroutine_await},
     {Py_am_send, (void *)coroutine_am_send},

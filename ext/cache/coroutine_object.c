@@ -32,6 +32,13 @@ static PyObject *get_phase(PyObject *self, void *phase)
     return PyBool_FromLong(((op_coroutine *)self)->phase == *(const uint8_t *)phase);
 }
 
+// In inspect's words.
+static PyObject *get_state(PyObject *self, void *Py_UNUSED(ignored))
+{
+    static const char *const words[] = {"CORO_CREATED", "CORO_SUSPENDED", "CORO_RUNNING", "CORO_CLOSED"};
+    return PyUnicode_InternFromString(words[((op_coroutine *)self)->phase]);
+}
+
 // As of the coroutine that loads; None where there is none. There is no frame and no code of a call that loads nothing.
 static PyObject *get_of_inner(PyObject *self, void *attribute)
 {
@@ -65,5 +72,6 @@ PyGetSetDef op_coroutine_attributes[] = {
     {"cr_origin", get_none, NULL, PyDoc_STR("None: where it was made is not recorded."), NULL},
     {"cr_running", get_phase, NULL, PyDoc_STR("Whether it is being run."), &running},
     {"cr_suspended", get_phase, NULL, PyDoc_STR("Whether it waits."), &waiting},
+    {"cr_state", get_state, NULL, PyDoc_STR("What inspect.getcoroutinestate tells."), NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };

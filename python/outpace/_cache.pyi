@@ -99,6 +99,10 @@ class CachedCoroutine(Coroutine[Any, Any, _Result]):
     def cr_suspended(self) -> bool:
         """Whether it waits."""
 
+    @property
+    def cr_state(self) -> str:
+        """What inspect.getcoroutinestate tells."""
+
     def __await__(self) -> Generator[Any, None, _Result]: ...
     def send(self, value: Any, /) -> Any: ...
     @overload
