@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The types of the caches: what tests/typing/caches.py asserts holds for mypy and for pyright."""
+"""The types of the caches: what tests/typing/caches.py asserts holds for mypy and for pyright, and when it runs."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from caches import run
+from places import Place
 
 EXAMPLES = "tests/typing/caches.py"
 
@@ -41,3 +43,7 @@ def test_pyright(root: Path, tmp_path: Path, version: str) -> None:
     (tmp_path / "pyrightconfig.json").write_text(json.dumps(settings))
     said = checked([sys.executable, "-m", "pyright", "--pythonpath", sys.executable, "--outputjson"], root, tmp_path)
     assert json.loads(said)["summary"]["filesAnalyzed"] == 1, said
+
+
+def test_the_examples_run(root: Path, place: Place) -> None:
+    assert run(place, (root / EXAMPLES).read_text(encoding="utf-8")) == []
