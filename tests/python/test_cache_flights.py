@@ -548,3 +548,50 @@ stats = total.cache_stats()
 print(stats.loads == bodies, stats.loading, stats.load_errors, stats.currsize <= 15)
 """
     assert run(place, program) == ["{None}", "True 0 0 True"]
+
+
+def test_interpreters_that_have_a_gil_of_their_own(place: Place) -> None:
+    if place.interpreter.minor < 12:
+        pytest.skip("before 3.12 all interpreters of a process share one")
+    program = """
+import importlib.util
+found = next(name for name in ("_interpreters", "_xxsubinterpreters") if importlib.util.find_spec(name) is not None)
+interpreters = importlib.import_module(found)
+execute = getattr(interpreters, "exec", None) or interpreters.run_string
+
+PROGRAM = "import sys; sys.path[:] = %r" % sys.path + '''
+import threading, time
+import outpace
+
+@outpace.lru_cache(once=True)
+def load(key):
+    time.sleep(0.001)
+    return [key]
+
+class Thing:
+    @outpace.lru_cache
+    def shared(self): return [1]
+    @outpace.lru_cache(per_instance=True)
+    def own(self): return [1]
+
+for key in range(20):
+    results = []
+    threads = [threading.Thread(target=lambda: results.append(load(key))) for _ in range(4)]
+    for thread in threads: thread.start()
+    for thread in threads: thread.join()
+    assert len(set(map(id, results))) == 1
+    thing = Thing()
+    assert thing.shared() is thing.shared() and thing.own() is thing.own()
+del thing
+assert Thing.shared.cache_info() == (20, 20, 128, 0)
+'''
+
+def run():
+    interpreter = interpreters.create()
+    failed = execute(interpreter, PROGRAM)
+    interpreters.destroy(interpreter)
+    return failed
+
+print({thread.end() for thread in [Thread(run) for _ in range(4)]})
+"""
+    assert run(place, program) == ["{None}"]

@@ -470,3 +470,30 @@ for slots in (False, True):
 print("done")
 """
     assert run(place, program) == ["done"]
+
+
+def test_coroutine_functions(place: Place) -> None:
+    program = """
+import asyncio
+
+class Thing:
+    loads = 0
+    @outpace.lru_cache(per_instance=True)
+    async def method(self, x):
+        Thing.loads += 1
+        await asyncio.sleep(0)
+        return [self, x]
+
+async def main():
+    one, two = Thing(), Thing()
+    results = await asyncio.gather(*[one.method(1) for _ in range(9)], two.method(1))
+    print(Thing.loads, len(set(map(id, results))), await one.method(1) is results[0], two.method.cache_info()[:2])
+    print(one.method.cache_peek(1) is results[0], one.method.cache_contains(2), inspect.signature(one.method))
+    print(inspect.iscoroutinefunction(one.method), inspect.iscoroutinefunction(Thing.method))
+    return weakref.ref(one)
+
+reference = asyncio.run(main())
+gc.collect()
+print(gone(reference))
+"""
+    assert run(place, program) == ["2 2 True (0, 1)", "True False (x)", "True True", "True"]
