@@ -49,6 +49,37 @@ def is_marked(function: Any) -> bool:
     return mark is not None and getattr(function, "_is_coroutine", None) is mark
 
 
+class Mark:
+    """An attribute of a type, which those of its instances have whose calls give coroutines.
+
+    inspect puts its mark among an instance's own attributes. From there functools.wraps takes it to whatever calls that one:
+    plain functions, which then are taken for coroutine functions.
+    """
+
+    def __init__(self, mark: object) -> None:
+        self.mark = mark
+
+    def __get__(self, instance: Any, owner: type) -> object:
+        if instance is None or not are_given_by(instance.__wrapped__):
+            raise AttributeError
+        return self.mark
+
+
+def lend_mark(kind: type) -> None:
+    """Gives a type of ours the marks that inspect makes, whatever their names."""
+
+    def probe() -> None:
+        pass
+
+    if sys.version_info >= (3, 12):
+        import inspect
+
+        inspect.markcoroutinefunction(probe)
+    for name, value in vars(probe).items():
+        if name not in vars(kind):
+            setattr(kind, name, Mark(value))
+
+
 async def any_coroutine(*args: object, **keywords: object) -> None:
     """Its code stands for that of coroutine functions that have none."""
 
@@ -58,7 +89,9 @@ def mark(wrapper: Any, function: Any) -> None:
     if sys.version_info >= (3, 12):
         import inspect
 
-        inspect.markcoroutinefunction(wrapper)
+        lend_mark(type(wrapper))
+        if not inspect.iscoroutinefunction(wrapper):
+            inspect.markcoroutinefunction(wrapper)
         return
     # Before that they believe what looks like a function.
     code = getattr(function, "__code__", None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import collections.abc
+import functools
 import inspect
 import io
 import sys
@@ -40,6 +41,39 @@ class Kind(Quiet):
         if sys.version_info < (3, 14):
             self.assertTrue(asyncio.iscoroutinefunction(self.cached))
         self.assertEqual(list(inspect.signature(self.cached).parameters), ["x"])
+
+    def test_what_wraps_the_function_is_not_taken_for_it(self) -> None:
+        @functools.wraps(self.cached)
+        def runs(x: str) -> Any:
+            return drive(self.cached(x))
+
+        self.assertFalse(inspect.iscoroutinefunction(runs))
+        self.assertEqual(runs("a"), "aa")
+
+        @lru_cache
+        def plain() -> None:
+            pass
+
+        self.assertFalse(inspect.iscoroutinefunction(plain))
+        self.assertFalse(inspect.iscoroutinefunction(type(plain)))
+
+        class Has:
+            @lru_cache
+            async def shared(self) -> None:
+                pass
+
+            @lru_cache(per_instance=True)
+            async def own(self) -> None:
+                pass
+
+            @lru_cache(per_instance=True)
+            def plain(self) -> None:
+                pass
+
+        coroutine_functions: list[Any] = [Has.shared, Has().shared, Has.own, Has().own]
+        self.assertEqual([inspect.iscoroutinefunction(each) for each in coroutine_functions], [True] * 4)
+        plain_ones: list[Any] = [Has.plain, Has().plain]
+        self.assertEqual([inspect.iscoroutinefunction(each) for each in plain_ones], [False] * 2)
 
     def test_it_has_the_names_of_the_function(self) -> None:
         call: Any = self.cached("a")
