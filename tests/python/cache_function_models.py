@@ -13,8 +13,8 @@ from cache_models import Bounds, LoosePlay, Play, Stage, Step, Value
 
 @dataclass(frozen=True, eq=False)
 class Call:
-    """Equal to another by functools' own words. Its hash is that of a lone argument and knows no types, as the C side's: ghosts of
-    S3-FIFO are hashes.
+    """Equal to another by functools' own words. Its hash is that of a lone argument and knows no types, as the C side's: ghosts
+    of S3-FIFO are hashes.
     """
 
     arguments: tuple[Any, ...]
