@@ -193,16 +193,21 @@ static PyObject *call_uncached(PyObject *self, PyObject *const *args, size_t nar
     return op_store_load(&function->store, call_function, &request);
 }
 
-// The rest of a call that is no hit: asks `__eq__` where the probe could not tell, loads where it is a miss. Its time is
-// taken by the coarse clock: right in the sum, and a tenth of the cost.
+// Each has two ways to end where it was no hit. `missed`: nothing is kept, and that was counted; else the store has to be
+// asked, as only `__eq__` can tell, or the value is not fresh.
+typedef PyObject *(*op_finish)(op_function *, op_call, PyObject *const *, size_t, PyObject *, bool missed);
+
+// Its time is taken by the coarse clock: right in the sum, and a tenth of the cost.
 OP_NOINLINE static PyObject *finish_plain(op_function *function, op_call call, PyObject *const *args, size_t nargsf,
-                                          PyObject *names)
+                                          PyObject *names, bool missed)
 {
     op_store *store = &function->store;
     PyObject *value;
-    op_found found = op_store_get(store, &call, OP_HIT, &value);
-    if (found != OP_FOUND_NONE) {
-        return found == OP_FOUND_ERROR ? NULL : value;
+    if (!missed) {
+        op_found found = op_store_get(store, &call, OP_HIT, &value);
+        if (found != OP_FOUND_NONE) {
+            return found == OP_FOUND_ERROR ? NULL : value;
+        }
     }
     op_request request = {.function = function, .call = &call, .args = args, .nargsf = nargsf, .names = names};
     uint64_t ticket = op_store_ticket(store);
@@ -214,11 +219,13 @@ OP_NOINLINE static PyObject *finish_plain(op_function *function, op_call call, P
     return value;
 }
 
-// The rest of any other call, whose value is not fresh or not known to be.
 OP_NOINLINE static PyObject *finish(op_function *function, op_call call, PyObject *const *args, size_t nargsf,
-                                    PyObject *names)
+                                    PyObject *names, bool missed)
 {
     op_request request = {.function = function, .call = &call, .args = args, .nargsf = nargsf, .names = names};
+    if (missed) {
+        return load(&request);
+    }
     PyObject *value = NULL;
     switch (op_store_get(&function->store, &call, OP_HIT, &value)) {
     case OP_FOUND_FRESH: return op_function_give(function, value);
@@ -235,24 +242,25 @@ OP_NOINLINE static PyObject *fail_unhashable(op_function *function, op_call call
     return NULL;
 }
 
-// The value at `slot` and the end of the call; or NULL where it has expired. Frees the lock.
-OP_INLINE PyObject *hit(op_store *store, int64_t slot, bool expires, int64_t now)
+// A call whose key is a lone int or str.
+OP_INLINE PyObject *call_bare(op_function *function, PyObject *const *args, size_t nargsf, bool expires,
+                              op_finish finish_call)
 {
-    PyObject *value = NULL;
-    if (!expires || OP_LIKELY(now < store->table.expires[slot])) {
-        value = Py_NewRef(store->table.entries[slot].value);
-        if (store->table.order != NULL) {
-            op_order_touch(&store->order, (uint32_t)slot);
-        }
-        store->hits++;
+    op_store *store = &function->store;
+    Py_hash_t hash = op_object_hash(args[0]);
+    int64_t now = expires ? op_store_now(store) : 0;
+    op_store_lock(store);
+    bool missed;
+    int64_t slot = op_table_probe_lone(&store->table, OP_KEY_BARE, hash, args[0]);
+    PyObject *value = op_store_hit(store, slot, expires, now, true, &missed);
+    if (OP_LIKELY(value != NULL)) {
+        return value;
     }
-    OP_UNLOCK(&store->lock);
-    return value;
+    op_call call = {.items = args, .count = 1, .form = OP_KEY_BARE, .typed = function->typed, .hash = hash};
+    return finish_call(function, call, args, nargsf, NULL, missed);
 }
 
-typedef PyObject *(*op_finish)(op_function *, op_call, PyObject *const *, size_t, PyObject *);
-
-// A call whose key is no lone int or str.
+// Any other call.
 OP_INLINE PyObject *call_many(op_function *function, PyObject *const *args, size_t nargsf, PyObject *names,
                               bool expires, op_finish finish_call)
 {
@@ -263,49 +271,22 @@ OP_INLINE PyObject *call_many(op_function *function, PyObject *const *args, size
     }
     int64_t now = expires ? op_store_now(store) : 0;
     op_store_lock(store);
-    int64_t slot = OP_LIKELY(store->table.index != NULL) ? op_table_probe(&store->table, &call) : OP_ABSENT;
-    if (OP_LIKELY(slot >= 0)) {
-        PyObject *value = hit(store, slot, expires, now);
-        if (OP_LIKELY(value != NULL)) {
-            return value;
-        }
-    } else {
-        OP_UNLOCK(&store->lock);
+    bool missed;
+    int64_t slot = op_table_probe(&store->table, &call);
+    PyObject *value = op_store_hit(store, slot, expires, now, true, &missed);
+    if (OP_LIKELY(value != NULL)) {
+        return value;
     }
-    return finish_call(function, call, args, nargsf, names);
-}
-
-OP_INLINE bool is_bare(PyObject *const *args, size_t nargsf, PyObject *names)
-{
-    return names == NULL && PyVectorcall_NARGS(nargsf) == 1 &&
-           (PyLong_CheckExact(args[0]) || PyUnicode_CheckExact(args[0]));
-}
-
-// A call whose key is a lone int or str.
-OP_INLINE PyObject *call_bare(op_function *function, PyObject *const *args, size_t nargsf, bool expires,
-                              op_finish finish_call)
-{
-    op_store *store = &function->store;
-    Py_hash_t hash = op_object_hash(args[0]);
-    int64_t now = expires ? op_store_now(store) : 0;
-    op_store_lock(store);
-    int64_t slot = OP_LIKELY(store->table.index != NULL) ? op_table_probe_bare(&store->table, hash, args[0])
-                                                         : OP_ABSENT;
-    if (OP_LIKELY(slot >= 0)) {
-        PyObject *value = hit(store, slot, expires, now);
-        if (OP_LIKELY(value != NULL)) {
-            return value;
-        }
-    } else {
-        OP_UNLOCK(&store->lock);
-    }
-    op_call call = {.items = args, .count = 1, .form = OP_KEY_BARE, .typed = function->typed, .hash = hash};
-    return finish_call(function, call, args, nargsf, NULL);
+    return finish_call(function, call, args, nargsf, names, missed);
 }
 
 // Three ways to call, each with its own code for what a hit needs and no more. The first is functools.lru_cache's habit:
-// no expiry, no flights.
+// no expiry, no flights. What the two kinds of keys need stays in functions of their own, so that the choice costs no frame.
 #define CALL(NAME, EXPIRES, FINISH)                                                                                \
+    OP_NOINLINE static PyObject *NAME##_bare(op_function *function, PyObject *const *args, size_t nargsf)          \
+    {                                                                                                              \
+        return call_bare(function, args, nargsf, EXPIRES, FINISH);                                                 \
+    }                                                                                                              \
     OP_NOINLINE static PyObject *NAME##_many(op_function *function, PyObject *const *args, size_t nargsf,          \
                                              PyObject *names)                                                      \
     {                                                                                                              \
@@ -314,8 +295,8 @@ OP_INLINE PyObject *call_bare(op_function *function, PyObject *const *args, size
     static PyObject *NAME(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names)                   \
     {                                                                                                              \
         op_function *function = (op_function *)self;                                                               \
-        return OP_LIKELY(is_bare(args, nargsf, names)) ? call_bare(function, args, nargsf, EXPIRES, FINISH)        \
-                                                       : NAME##_many(function, args, nargsf, names);               \
+        bool bare = names == NULL && PyVectorcall_NARGS(nargsf) == 1 && op_object_is_lone(args[0]);                \
+        return OP_LIKELY(bare) ? NAME##_bare(function, args, nargsf) : NAME##_many(function, args, nargsf, names); \
     }
 
 CALL(call_plain, false, finish_plain)
@@ -331,7 +312,7 @@ static PyObject *call_general(PyObject *self, PyObject *const *args, size_t narg
     if (OP_UNLIKELY(op_function_key(function, args, PyVectorcall_NARGS(nargsf), names, &made, &call) != 0)) {
         return NULL;
     }
-    PyObject *value = finish(function, call, args, nargsf, names);
+    PyObject *value = finish(function, call, args, nargsf, names, false);
     Py_XDECREF(made);
     return value;
 }

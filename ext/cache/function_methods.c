@@ -117,7 +117,7 @@ static PyObject *cache_put(PyObject *self, PyObject *const *args, Py_ssize_t cou
     if (op_function_key(function, args + 1, count - 1, names, &made, &call) != 0) {
         return NULL;
     }
-    int kept = op_store_set(&function->store, self, &call, args[0], OP_TTL_OF_STORE);
+    int kept = op_store_keep(&function->store, self, &call, args[0], OP_TTL_OF_STORE, 0, OP_KEEP_SET);
     Py_XDECREF(made);
     if (kept < 0) {
         return NULL;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // mapping: outpace._cache.Mapping, the part of outpace.Cache that is in C. Its keys are lone objects, compared as a dict does.
 #include "cache/cache.h"
+#include "cache/probe.h"
 
 #include <string.h>
 #include <structmember.h>
@@ -127,6 +128,21 @@ OP_INLINE int hash_key(PyObject *const *key, op_call *call)
     return OP_LIKELY(op_call_hash(call) == 0) ? 0 : name_unhashable(*key);
 }
 
+// The value for a key that is exactly an int or a str, where that is all it takes: a new reference. NULL, with nothing counted and no exception:
+// it takes more.
+OP_INLINE PyObject *get_quickly(op_store *store, PyObject *key)
+{
+    if (!op_object_is_lone(key) || OP_UNLIKELY(store->timer != NULL)) {
+        return NULL;
+    }
+    Py_hash_t hash = op_object_hash(key);
+    bool expires = op_store_expires(store), missed;
+    int64_t now = expires ? op_store_now(store) : 0;
+    op_store_lock(store);
+    int64_t slot = op_table_probe_lone(&store->table, OP_KEY_ONE, hash, key);
+    return op_store_hit(store, slot, expires || op_store_expires(store), now, false, &missed);
+}
+
 static void raise_key_error(PyObject *key)
 {
     PyObject *error = PyObject_CallOneArg(PyExc_KeyError, key);   // a tuple would be taken for the arguments
@@ -152,11 +168,14 @@ static PyObject *call_missing(op_mapping *self, PyObject *key)
 static PyObject *mapping_subscript(PyObject *op, PyObject *key)
 {
     op_mapping *self = (op_mapping *)op;
+    PyObject *value = get_quickly(&self->store, key);
+    if (OP_LIKELY(value != NULL)) {
+        return value;
+    }
     op_call call;
     if (hash_key(&key, &call) != 0) {
         return NULL;
     }
-    PyObject *value = NULL;
     op_found found = op_store_get(&self->store, &call, OP_HIT, &value);
     if (OP_UNLIKELY(found == OP_FOUND_NONE)) {
         if (self->missing) {
@@ -187,7 +206,7 @@ static int mapping_assign(PyObject *op, PyObject *key, PyObject *value)
     if (hash_key(&key, &call) != 0) {
         return -1;
     }
-    return op_store_set(&self->store, op, &call, value, OP_TTL_OF_STORE) < 0 ? -1 : 0;
+    return op_store_keep(&self->store, op, &call, value, OP_TTL_OF_STORE, 0, OP_KEEP_SET) < 0 ? -1 : 0;
 }
 
 // The value for `key` without a trace in statistics and order.
@@ -229,11 +248,17 @@ static PyObject *mapping_get(PyObject *op, PyObject *const *args, Py_ssize_t cou
     static const op_signature wanted = {"get", {"key", "default"}, 1, 2};
     op_mapping *self = (op_mapping *)op;
     PyObject *taken[OP_ARGUMENTS_MAX];
-    op_call call;
-    if (op_arguments(&wanted, args, count, names, taken) != 0 || hash_key(&taken[0], &call) != 0) {
+    if (op_arguments(&wanted, args, count, names, taken) != 0) {
         return NULL;
     }
-    PyObject *value = NULL;
+    PyObject *value = get_quickly(&self->store, taken[0]);
+    op_call call;
+    if (OP_LIKELY(value != NULL)) {
+        return value;
+    }
+    if (hash_key(&taken[0], &call) != 0) {
+        return NULL;
+    }
     if (op_store_get(&self->store, &call, OP_HIT, &value) == OP_FOUND_NONE) {
         return Py_NewRef(taken[1] != NULL ? taken[1] : Py_None);
     }
@@ -254,7 +279,8 @@ static PyObject *mapping_set(PyObject *op, PyObject *const *args, Py_ssize_t cou
     bool failed;
     int64_t ttl_ns = op_bounds_ttl_or_own(taken[2], "ttl", &failed);
     op_call call;
-    if (failed || hash_key(&taken[0], &call) != 0 || op_store_set(&self->store, op, &call, taken[1], ttl_ns) < 0) {
+    if (failed || hash_key(&taken[0], &call) != 0 ||
+        op_store_keep(&self->store, op, &call, taken[1], ttl_ns, 0, OP_KEEP_SET) < 0) {
         return NULL;
     }
     Py_RETURN_NONE;
@@ -340,7 +366,7 @@ static PyObject *keep_first(op_mapping *self, const op_call *call, PyObject *val
         }
         if (ticket == op_store_ticket(store)) {
             // It was not kept for its weight, or as nothing is. (Or another's was there and gone again since.)
-            int set = op_store_set(store, (PyObject *)self, call, value, OP_TTL_OF_STORE);
+            int set = op_store_keep(store, (PyObject *)self, call, value, OP_TTL_OF_STORE, 0, OP_KEEP_SET);
             return set < 0 ? NULL : Py_NewRef(value);
         }
     }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "cache/missed.h"
 
+#include "cache/clock.h"
+
 #include <string.h>
 
 typedef struct {

@@ -75,18 +75,6 @@ int op_owner_ready(PyObject *module, op_module *state)
 
 // ---- the keys of an instance ------------------------------------------------------------------------------------------
 
-bool op_owner_suits(PyTypeObject *type)
-{
-    return type->tp_hash == PyBaseObject_Type.tp_hash && type->tp_richcompare == PyBaseObject_Type.tp_richcompare &&
-           PyType_SUPPORTS_WEAKREFS(type);
-}
-
-bool op_owner_is(op_key key, PyObject *self)
-{
-    const op_owner *owner = op_key_tail(key)->owner;
-    return owner != NULL && op_weak_is(&owner->weak, self);
-}
-
 void op_owner_add(op_owner *owner, op_key key, uint32_t slot)
 {
     op_tail *tail = op_key_tail(key);

@@ -8,13 +8,22 @@
 #define OP_CACHE_OWNER_H
 
 #include "cache/store.h"
+#include "cache/weak.h"
 
 // Whether instances of `type` are equal to themselves alone, by object's own __eq__ and __hash__, and can be weakly referenced:
 // then nobody can ask for the key of a dead one.
-bool op_owner_suits(PyTypeObject *type);
+OP_INLINE bool op_owner_suits(const PyTypeObject *type)
+{
+    return type->tp_hash == PyBaseObject_Type.tp_hash && type->tp_richcompare == PyBaseObject_Type.tp_richcompare &&
+           type->tp_weaklistoffset != 0;
+}
 
 // Whether the weak key's instance is `self`, and alive. Under the lock; runs no code of the program.
-bool op_owner_is(op_key key, PyObject *self);
+OP_INLINE bool op_owner_is(op_key key, PyObject *self)
+{
+    const op_weak *owner = (const op_weak *)(const void *)op_key_tail(key)->owner;   // begins with one
+    return owner != NULL && op_weak_is(owner, self);
+}
 
 // Finds or makes the owner of `self` in the store, which `home` owns and which lives as long: a new reference, or NULL with
 // an exception. `home` takes weak references. Takes and frees the lock.

@@ -108,9 +108,12 @@ OP_INLINE size_t op_table_mask(const op_table *table)
 // What op_table_probe gives where op_table_find has to be asked.
 #define OP_UNSURE (-4)
 
-// The slot of the entry that equals a lone int or str; OP_ABSENT; or OP_UNSURE. Under the lock; the table has an index.
-OP_INLINE int64_t op_table_probe_bare(const op_table *table, Py_hash_t hash, PyObject *object)
+// The slot of the entry that equals a lone int or str, which is a key of that form; OP_ABSENT; or OP_UNSURE. Under the lock.
+OP_INLINE int64_t op_table_probe_lone(const op_table *table, op_key_form form, Py_hash_t hash, PyObject *object)
 {
+    if (OP_UNLIKELY(table->index == NULL)) {
+        return OP_ABSENT;
+    }
     size_t mask = op_table_mask(table);
     for (size_t place = op_table_place(table, hash);; place = (place + 1) & mask) {
         uint32_t cell = table->index[place];
@@ -118,7 +121,7 @@ OP_INLINE int64_t op_table_probe_bare(const op_table *table, Py_hash_t hash, PyO
             return OP_ABSENT;
         }
         const op_entry *entry = &table->entries[cell - 1];
-        if (entry->hash != hash || op_key_form_of(entry->key) != OP_KEY_BARE) {
+        if (entry->hash != hash || op_key_form_of(entry->key) != form) {
             continue;
         }
         PyObject *kept = op_key_object(entry->key);
@@ -184,6 +187,9 @@ OP_INLINE bool op_key_is_identical(op_key key, const op_call *call)
 // The same for any call, hashed. What `__eq__` would have to tell is OP_UNSURE.
 OP_INLINE int64_t op_table_probe(const op_table *table, const op_call *call)
 {
+    if (OP_UNLIKELY(table->index == NULL)) {
+        return OP_ABSENT;
+    }
     size_t mask = op_table_mask(table);
     for (size_t place = op_table_place(table, call->hash);; place = (place + 1) & mask) {
         uint32_t cell = table->index[place];
@@ -205,6 +211,37 @@ OP_INLINE int64_t op_table_probe(const op_table *table, const op_call *call)
             return OP_UNSURE;
         }
     }
+}
+
+// Whether an object is exactly an int or a str: its hash and its comparison with another run no code of the program.
+OP_INLINE bool op_object_is_lone(PyObject *object)
+{
+    return PyLong_CheckExact(object) || PyUnicode_CheckExact(object);
+}
+
+// ---- a hit ----------------------------------------------------------------------------------------------------------
+
+// What was found at `slot` (or OP_ABSENT, OP_UNSURE), and what follows from it: a hit is counted, and its value is given, a
+// new reference; what is absent is counted as a miss where `misses`, and *missed is set; else the store has to be asked. Frees the lock.
+OP_INLINE PyObject *op_store_hit(op_store *store, int64_t slot, bool expires, int64_t now, bool misses,
+                                 bool *missed)
+{
+    PyObject *value = NULL;
+    *missed = false;
+    if (OP_LIKELY(slot >= 0)) {
+        if (!expires || OP_LIKELY(now < store->table.expires[slot])) {
+            value = Py_NewRef(store->table.entries[slot].value);
+            if (store->table.order != NULL) {
+                op_order_touch(&store->order, (uint32_t)slot);
+            }
+            store->hits++;
+        }
+    } else if (misses && slot == OP_ABSENT) {
+        store->misses++;
+        *missed = true;
+    }
+    OP_UNLOCK(&store->lock);
+    return value;
 }
 
 #endif

@@ -32,6 +32,7 @@ typedef struct {
     int64_t jitter_ns, stale_ns;
     uint64_t random;    // state of the jitter's generator
     bool precise;       // the kernel's clock is read precisely, not as of its last tick
+    int64_t tick_ns;    // by how much the coarse clock may be late
     uint32_t sweep;     // slot at which the search for expired entries goes on
     int64_t earliest;   // no entry expires before
     uint64_t forgettings;
@@ -105,6 +106,7 @@ OP_INLINE uint64_t op_store_ticket(const op_store *store)
 typedef enum {
     OP_KEEP_REPLACE,   // an entry that is there gets the new value
     OP_KEEP_FIRST,     // an entry that is there, and has not expired, stays
+    OP_KEEP_SET,       // as REPLACE, whatever was forgotten; and loads of that key under way are not kept
 } op_keep;
 
 // What functools does of two loads of one key at a time: the first one's result stays in a cache with a bound, the last one's
@@ -116,12 +118,10 @@ OP_INLINE op_keep op_store_habit(const op_store *store)
 
 // Keeps `value`, borrowed, as the result of a load that began with `ticket`, unless its key was forgotten since, or it is
 // too heavy. `home` owns the store, for what is held weakly. `ttl_ns`: OP_TTL_OF_STORE, OP_NEVER, or ns.
+// OP_KEEP_SET: too heavy is ValueError; the ticket does not count.
 // 1 kept, 0 not kept, -1 with an exception (a weigher's or a timer's, of `__eq__`, of memory) and nothing kept.
 int op_store_keep(op_store *store, PyObject *home, const op_call *call, PyObject *value, int64_t ttl_ns,
                   uint64_t ticket, op_keep how);
-
-// Sets an entry: loads of that key that are under way will not be kept. As op_store_keep, but too heavy is ValueError.
-int op_store_set(op_store *store, PyObject *home, const op_call *call, PyObject *value, int64_t ttl_ns);
 
 // Removes the entry, if any, and forgets the load of that key that is under way, if any. 1: there was a live entry,
 // whose value is put into *value where `value` is not NULL (new reference); 0 none; -1 an exception.
@@ -164,10 +164,5 @@ int op_store_land(op_store *store, const op_call *call, PyObject *flight);
 
 // A CacheStats: hits, misses, evictions, expiries, loads, load_errors, load_time (seconds), waits, loading, currsize, weight.
 PyObject *op_store_stats(op_store *store, op_module *state);
-
-// The time for which `ns` since a moment is kept as load time: a precise monotonic clock, in ns.
-int64_t op_clock_ns(void);
-// The kernel's clock as of its last tick (CLOCK_MONOTONIC_COARSE), in ns: several times cheaper, late by up to a tick.
-int64_t op_clock_coarse_ns(void);
 
 #endif

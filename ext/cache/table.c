@@ -236,6 +236,18 @@ void op_table_take(op_table *table, uint32_t slot)
     table->version++;
 }
 
+void op_table_take_out(op_table *table, uint32_t slot, op_key *key, PyObject **value)
+{
+    take_from_index(table, slot);
+    op_entry *entry = &table->entries[slot];
+    *key = entry->key;
+    *value = entry->value;
+    *entry = (op_entry){.hash = table->free};
+    table->free = slot;
+    table->count--;
+    table->version++;
+}
+
 void op_table_clear(op_table *table)
 {
     if (table->index == NULL) {

@@ -51,6 +51,8 @@ int64_t op_table_add(op_table *table, Py_hash_t hash, op_key key, PyObject *valu
 
 // Takes the entry out of the index; its key and value are buried later. The order is the caller's business.
 void op_table_take(op_table *table, uint32_t slot);
+// The same at once: the references are the caller's, and the slot is free.
+void op_table_take_out(op_table *table, uint32_t slot, op_key *key, PyObject **value);
 // All of them.
 void op_table_clear(op_table *table);
 
