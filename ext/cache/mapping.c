@@ -128,21 +128,6 @@ OP_INLINE int hash_key(PyObject *const *key, op_call *call)
     return OP_LIKELY(op_call_hash(call) == 0) ? 0 : name_unhashable(*key);
 }
 
-// The value for a key that is exactly an int or a str, where that is all it takes: a new reference. NULL, with nothing counted and no exception:
-// it takes more.
-OP_INLINE PyObject *get_quickly(op_store *store, PyObject *key)
-{
-    if (!op_object_is_lone(key) || OP_UNLIKELY(store->timer != NULL)) {
-        return NULL;
-    }
-    Py_hash_t hash = op_object_hash(key);
-    bool expires = op_store_expires(store), missed;
-    int64_t now = expires ? op_store_now(store) : 0;
-    op_store_lock(store);
-    int64_t slot = op_table_probe_lone(&store->table, OP_KEY_ONE, hash, key);
-    return op_store_hit(store, slot, expires || op_store_expires(store), now, false, &missed);
-}
-
 static void raise_key_error(PyObject *key)
 {
     PyObject *error = PyObject_CallOneArg(PyExc_KeyError, key);   // a tuple would be taken for the arguments
@@ -168,7 +153,7 @@ static PyObject *call_missing(op_mapping *self, PyObject *key)
 static PyObject *mapping_subscript(PyObject *op, PyObject *key)
 {
     op_mapping *self = (op_mapping *)op;
-    PyObject *value = get_quickly(&self->store, key);
+    PyObject *value = op_store_get_lone(&self->store, key);
     if (OP_LIKELY(value != NULL)) {
         return value;
     }
@@ -251,7 +236,7 @@ static PyObject *mapping_get(PyObject *op, PyObject *const *args, Py_ssize_t cou
     if (op_arguments(&wanted, args, count, names, taken) != 0) {
         return NULL;
     }
-    PyObject *value = get_quickly(&self->store, taken[0]);
+    PyObject *value = op_store_get_lone(&self->store, taken[0]);
     op_call call;
     if (OP_LIKELY(value != NULL)) {
         return value;

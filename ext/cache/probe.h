@@ -244,4 +244,19 @@ OP_INLINE PyObject *op_store_hit(op_store *store, int64_t slot, bool expires, in
     return value;
 }
 
+// The value for a key of the form ONE that is exactly an int or a str, where that is all it takes: a new reference. NULL, with nothing counted and no exception:
+// it takes more.
+OP_INLINE PyObject *op_store_get_lone(op_store *store, PyObject *key)
+{
+    if (!op_object_is_lone(key) || OP_UNLIKELY(store->timer != NULL)) {
+        return NULL;
+    }
+    Py_hash_t hash = op_object_hash(key);
+    bool expires = op_store_expires(store), missed;
+    int64_t now = expires ? op_store_now(store) : 0;
+    op_store_lock(store);
+    int64_t slot = op_table_probe_lone(&store->table, OP_KEY_ONE, hash, key);
+    return op_store_hit(store, slot, expires || op_store_expires(store), now, false, &missed);
+}
+
 #endif
