@@ -96,7 +96,6 @@ class Flight:
                 task = self.loop.create_task(coroutine)
         except BaseException:
             coroutine.close()
-            self.land(call, None, None)
             raise
         finally:
             self.starting = False
@@ -115,15 +114,18 @@ class Flight:
         return self.settle(outcome, elsewhere)
 
     def settle(self, outcome: Outcome, elsewhere: Outcome) -> bool:
+        nobody: dict[asyncio.Future[Outcome], None] = {}
+        nothing: list[Flight] = []
         with lock:
             if self.over:
                 return True
             self.over = True
-            waiters, self.waiters = self.waiters, {}
-            self.waits_for = []
+            waiters, self.waiters, self.waits_for = self.waiters, nobody, nothing
             self.task = None  # its context holds this flight
         if self.starting:
             self.outcome = outcome
+        if not waiters:
+            return self.starting
         here = running_loop()
         for future in waiters:
             loop = future.get_loop()
@@ -135,7 +137,7 @@ class Flight:
                     loop.call_soon_threadsafe(wake, future, told)
                 except RuntimeError:  # is closed
                     pass
-        return bool(waiters) or self.starting
+        return True
 
     def join(self, future: asyncio.Future[Outcome]) -> bool:
         """False where it is too late for that."""
@@ -257,6 +259,9 @@ async def run(flight: Flight, call: MissedCall) -> None:
             flight.land(call, failure(error), failure(error))
         else:
             flight.land(call, outcome, outcome)
+    finally:
+        if not flight.over:  # there is no memory for what it ended with
+            flight.land(call, None, None)
 
 
 def fail(flight: Flight, call: MissedCall, error: Exception) -> None:
@@ -302,36 +307,35 @@ async def load(call: MissedCall) -> Any:
         return await run_alone(call)
     outer = inside.get()
     while True:
+        own: Flight | None = None
         flight = find(call, loop)
         if flight is None:
-            own = Flight(loop, outer)
-            if call.take_off(own) is not None:
-                continue
+            own = flight = Flight(loop, outer)
+            kept = None
             try:
+                if call.take_off(own) is not None:
+                    continue
                 kept = call.look()
+                if kept is None:
+                    if outer is not None:
+                        enter(outer, own)  # nobody waits for anything in a new one
+                    own.start(call, eager=True)
             except BaseException:
+                if outer is not None:
+                    depart(outer, own)
                 own.land(call, None, None)
                 raise
             if kept is not None:  # another thread's flight has just landed
                 own.land(call, None, None)
                 return call.give(kept[0])
-            flight = own
-        elif isinstance(flight, Flight):
-            own = None
-        else:
-            return await run_alone(call)  # a thread loads this key for a plain function
-        if outer is not None and not enter(outer, flight):
+        elif not isinstance(flight, Flight) or (outer is not None and not enter(outer, flight)):
+            # A thread loads this key for a plain function, or to wait would be to wait for ever.
             return await run_alone(call)
         try:
-            if own is None:
-                call.count_wait()
-                outcome = await wait(flight, call, loop, False)
+            if own is not None and own.over:
+                outcome, own.outcome = own.outcome, None
             else:
-                flight.start(call, eager=True)
-                if flight.over:
-                    outcome, flight.outcome = flight.outcome, None
-                else:
-                    outcome = await wait(flight, call, loop, True)
+                outcome = await wait(flight, call, loop, own is not None)
         finally:
             if outer is not None:
                 depart(outer, flight)
@@ -382,6 +386,8 @@ async def wait(flight: Flight, call: MissedCall, loop: asyncio.AbstractEventLoop
         return None
     if own:
         flight.reserved = False
+    else:
+        call.count_wait()
     try:
         return await future
     except BaseException as error:
@@ -418,6 +424,10 @@ def refresh(call: MissedCall) -> None:
     if loop is None or find(call, loop) is not None:
         return
     flight = Flight(loop, None)
-    if call.take_off(flight) is None:
-        flight.start(call, eager=False)
-        flight.outcome = None
+    try:
+        if call.take_off(flight) is None:
+            flight.start(call, eager=False)
+            flight.outcome = None
+    except BaseException:
+        flight.land(call, None, None)
+        raise

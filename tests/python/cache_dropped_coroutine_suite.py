@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import importlib
 import sys
 import unittest
 import warnings
@@ -13,7 +14,7 @@ import weakref
 from typing import Any
 
 from cache_awaits import Quiet, Thing, drive, times_two
-from outpace import lru_cache
+from outpace import lru_cache, ttl_cache
 
 
 class Memory(Quiet):
@@ -214,6 +215,60 @@ class Memory(Quiet):
         del one
         self.assertIsNone(watched())
         self.assertEqual(Has.times.cache_info().currsize, 0)
+
+
+class NoMemory(unittest.TestCase):
+    """Each allocation fails in turn: that call fails, and the next one does what it should."""
+
+    def test_each_allocation_fails_in_turn(self) -> None:
+        try:
+            testing: Any = importlib.import_module("_testcapi")
+        except ImportError:
+            self.skipTest("no _testcapi")
+        sys.unraisablehook = lambda unraisable: None
+        try:
+            # asyncio's debug mode has coroutines note where they were made, which crashes where there is no memory for that.
+            asyncio.run(self.fail_in_turn(testing), debug=False)
+        finally:
+            sys.unraisablehook = sys.__unraisablehook__
+
+    async def fail_in_turn(self, testing: Any) -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda loop, context: None)
+        now = 0.0
+
+        @ttl_cache(10, stale=10, timer=lambda: now)
+        async def load(x: int, y: int = 0) -> int:
+            if x < 0:
+                raise KeyError(x)
+            if y > 0:
+                await asyncio.sleep(0)
+            return x + y
+
+        for arguments, keywords in (((1,), {}), ((2,), {"y": 3}), ((-1,), {}), ((1, 2, 3, 4), {})):
+            for number in range(90):
+                load.cache_clear()
+                now = 0.0
+                if number % 3:
+                    load.cache_put(100, 1)
+                if number % 3 == 1:
+                    now = 10.0
+                call: Any = None
+                testing.set_nomemory(number, number + 1)
+                try:
+                    call = load(*arguments, **keywords)
+                    call.send(None)
+                except BaseException:
+                    testing.remove_mem_hooks()
+                testing.remove_mem_hooks()
+                if call is not None:
+                    call.close()
+                call = None
+                for _ in range(4):
+                    await asyncio.sleep(0)
+                load.cache_clear()
+                self.assertEqual(await asyncio.wait_for(load(1), 60), 1)
+                self.assertEqual(await asyncio.wait_for(load(2, y=3), 60), 5)
+                self.assertEqual(load.cache_stats().loading, 0)
 
 
 if __name__ == "__main__":
