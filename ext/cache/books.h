@@ -6,7 +6,7 @@
 #include "cache/clock.h"
 #include "cache/store.h"
 
-#define OP_COARSE_FROM_NS OP_NS_A_SECOND   // lifetimes from here on are measured by the coarse clock
+#define OP_COARSE_FROM_NS OP_NS_A_SECOND   // hits of what lives as long as that ask the coarse clock first
 
 // What was in an entry that is gone: references to be released without the lock. `key` 0: nothing.
 typedef struct {

@@ -21,13 +21,6 @@ int64_t op_clock_coarse_ns(void)
     return read_clock(CLOCK_MONOTONIC_COARSE);
 }
 
-int64_t op_clock_tick_ns(void)
-{
-    struct timespec tick;
-    return clock_getres(CLOCK_MONOTONIC_COARSE, &tick) == 0 ? (int64_t)tick.tv_sec * OP_NS_A_SECOND + tick.tv_nsec
-                                                            : OP_NS_A_SECOND;
-}
-
 int64_t op_clock_ask(PyObject *timer)
 {
     PyObject *told = PyObject_CallNoArgs(timer);

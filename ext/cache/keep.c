@@ -79,10 +79,6 @@ static int64_t expiry(op_store *store, int64_t ttl_ns, int64_t now)
     if (store->jitter_ns > 0 && own) {
         ttl_ns -= (int64_t)(next_random(&store->random) % (uint64_t)store->jitter_ns);
     }
-    if (store->timer == NULL && !OP_READ(store->precise)) {
-        ttl_ns -=
-            store->tick_ns;   // the coarse clock is late by less than that: nothing that has expired is given out
-    }
     int64_t expires;
     return __builtin_add_overflow(now, ttl_ns, &expires) ? OP_NEVER : expires;
 }
@@ -281,7 +277,7 @@ int op_store_keep(op_store *store, PyObject *home, const op_call *call, PyObject
         }
     }
     if (store->ttl_ns > 0 || ttl_ns != OP_TTL_OF_STORE || op_store_expires(store)) {
-        kept.now = store->timer != NULL ? op_store_now(store) : op_clock_ns();
+        kept.now = op_store_now(store);
         if (kept.now == -1 && PyErr_Occurred()) {
             return -1;
         }

@@ -253,7 +253,7 @@ OP_INLINE PyObject *op_store_get_lone(op_store *store, PyObject *key)
     }
     Py_hash_t hash = op_object_hash(key);
     bool expires = op_store_expires(store), missed;
-    int64_t now = expires ? op_store_now(store) : 0;
+    int64_t now = expires ? op_store_soon(store) : 0;
     op_store_lock(store);
     int64_t slot = op_table_probe_lone(&store->table, OP_KEY_ONE, hash, key);
     return op_store_hit(store, slot, expires || op_store_expires(store), now, false, &missed);

@@ -31,7 +31,6 @@ int op_store_init(op_store *store, const op_bounds *bounds)
     store->jitter_ns = bounds->jitter_ns;
     store->stale_ns = bounds->stale_ns;
     store->precise = bounds->ttl_ns > 0 && bounds->ttl_ns < OP_COARSE_FROM_NS;
-    store->tick_ns = op_clock_tick_ns();
     store->earliest = OP_NEVER;
     store->random = (uint64_t)op_clock_ns() ^ (uint64_t)(uintptr_t)store;
     if ((bounds->ttl_ns > 0 && !op_table_with_expiry(&store->table)) ||
@@ -254,15 +253,38 @@ int64_t op_store_now(op_store *store)
     if (OP_UNLIKELY(store->timer != NULL)) {
         return op_clock_ask(store->timer);
     }
-    return OP_READ(store->precise) ? op_clock_ns() : op_clock_coarse_ns();
+    return op_clock_ns();
+}
+
+int64_t op_store_soon(const op_store *store)
+{
+    return OP_READ(store->precise) ? op_clock_ns() : op_clock_coarse_ns() + OP_CLOCK_COARSE_LATE_NS;
+}
+
+// Of an entry of a store whose entries may expire. `told` is what its timer told, if it has one; else the kernel's clock is
+// read here, after all that the search for the entry may have called.
+OP_INLINE op_found freshness(const op_store *store, uint32_t slot, int64_t told)
+{
+    int64_t expires = store->table.expires[slot];
+    int64_t now = told;
+    if (OP_LIKELY(store->timer == NULL)) {
+        if (OP_LIKELY(op_store_soon(store) < expires)) {
+            return OP_FOUND_FRESH;
+        }
+        now = op_clock_ns();
+    }
+    if (now < expires) {
+        return OP_FOUND_FRESH;
+    }
+    return op_books_is_over(store, slot, now) ? OP_FOUND_NONE : OP_FOUND_STALE;
 }
 
 op_found op_store_get(op_store *store, const op_call *call, op_interest interest, PyObject **value)
 {
-    int64_t now = 0;
-    if (op_store_expires(store)) {
-        now = op_store_now(store);
-        if (OP_UNLIKELY(now == -1 && PyErr_Occurred())) {
+    int64_t told = 0;
+    if (OP_UNLIKELY(store->timer != NULL) && op_store_expires(store)) {
+        told = op_store_now(store);
+        if (OP_UNLIKELY(told == -1 && PyErr_Occurred())) {
             return OP_FOUND_ERROR;
         }
     }
@@ -271,8 +293,8 @@ op_found op_store_get(op_store *store, const op_call *call, op_interest interest
     op_found found = OP_FOUND_NONE;
     if (slot >= 0) {
         found = OP_FOUND_FRESH;
-        if (store->table.expires != NULL && OP_UNLIKELY(now >= store->table.expires[slot])) {
-            found = op_books_is_over(store, (uint32_t)slot, now) ? OP_FOUND_NONE : OP_FOUND_STALE;
+        if (store->table.expires != NULL) {
+            found = freshness(store, (uint32_t)slot, told);
         }
         if (OP_LIKELY(found != OP_FOUND_NONE)) {
             *value = Py_NewRef(store->table.entries[slot].value);

@@ -31,8 +31,7 @@ typedef struct {
     int64_t ttl_ns;        // 0: entries do not expire
     int64_t jitter_ns, stale_ns;
     uint64_t random;    // state of the jitter's generator
-    bool precise;       // the kernel's clock is read precisely, not as of its last tick
-    int64_t tick_ns;    // by how much the coarse clock may be late
+    bool precise;       // lives are short: op_store_soon reads the precise clock
     uint32_t sweep;     // slot at which the search for expired entries goes on
     int64_t earliest;   // no entry expires before
     uint64_t forgettings;
@@ -73,6 +72,10 @@ void op_store_unlock(op_store *store);
 // Now by the store's clock, in ns; -1 with an exception where the timer raised or gave no number. Without a timer it
 // calls nothing of Python. Not called with the lock held, as a timer is code of the program.
 int64_t op_store_now(op_store *store);
+
+// A moment that is not before now, at most a tenth of a second after it, and cheap to tell: what has not expired by then is
+// fresh, and of all else op_store_get knows. For stores without a timer.
+int64_t op_store_soon(const op_store *store);
 
 // Whether entries of this store may expire.
 OP_INLINE bool op_store_expires(const op_store *store)
