@@ -8,6 +8,8 @@
 //      a flight of its own. Who waits for what is kept in one list of the process, under one lock.
 //   3. A load that raises, or whose key is forgotten, frees those that wait.
 //   4. After a fork the child has only the thread that forked: flights of other threads are void there.
+//   5. When the program ends, daemon threads stop where they are: nobody waits then.
+//   6. A flight of coroutines, which an outpace.Cache may have for the same key, is not waited for by threads.
 // A wait can be interrupted by signals, as Lock.acquire can.
 #ifndef OP_CACHE_FLIGHT_H
 #define OP_CACHE_FLIGHT_H
