@@ -4,6 +4,7 @@
 #include <structmember.h>
 
 #include "cache/coroutine_object.h"
+#include "cache/quick.h"
 #include "cache/stop.h"
 
 #define POOLED_ITEMS 4   // what fits into a coroutine that is used again
@@ -333,7 +334,7 @@ static PySendResult pass_on(op_coroutine *coroutine, PyObject *argument, PyObjec
     return sent;
 }
 
-OP_INLINE PySendResult first_step(op_coroutine *coroutine, PyObject **result)
+OP_NOINLINE static PySendResult look_up(op_coroutine *coroutine, PyObject **result)
 {
     op_held_call *held = &coroutine->held;
     op_call call;
@@ -361,6 +362,19 @@ OP_INLINE PySendResult first_step(op_coroutine *coroutine, PyObject **result)
     *result = value;
     finish(coroutine);
     return value == NULL ? PYGEN_ERROR : PYGEN_RETURN;
+}
+
+OP_INLINE PySendResult first_step(op_coroutine *coroutine, PyObject **result)
+{
+    const op_held_call *held = &coroutine->held;
+    if (OP_LIKELY(held->loader == NULL && held->names == NULL && ((op_function *)held->home)->quick)) {
+        *result = op_function_get_quickly((op_function *)held->home, coroutine->items, Py_SIZE(coroutine), NULL);
+        if (OP_LIKELY(*result != NULL)) {
+            finish(coroutine);
+            return PYGEN_RETURN;
+        }
+    }
+    return look_up(coroutine, result);
 }
 
 OP_INLINE PySendResult step(op_coroutine *coroutine, PyObject *argument, PyObject **result)

@@ -9,32 +9,9 @@
 #include "cache/flight.h"
 #include "cache/function_methods.h"
 #include "cache/owner.h"
-#include "cache/probe.h"
+#include "cache/quick.h"
 
 // ---- keys -------------------------------------------------------------------------------------------------------------
-
-// The arguments as a key that is not hashed yet.
-OP_INLINE op_call arguments(const op_function *function, PyObject *const *args, Py_ssize_t positional,
-                            PyObject *names)
-{
-    op_call call = {.items = args, .count = positional, .form = OP_KEY_MANY, .typed = function->typed};
-    if (OP_UNLIKELY(names != NULL) && PyTuple_GET_SIZE(names) > 0) {
-        call.names = names;
-        call.count += PyTuple_GET_SIZE(names);
-    } else if (positional == 1) {
-        PyTypeObject *type = Py_TYPE(args[0]);
-        if (type == &PyLong_Type || type == &PyUnicode_Type) {
-            call.form = OP_KEY_BARE;
-        } else if (!function->typed) {
-            call.form = OP_KEY_ONE;
-        }
-    }
-    if (OP_UNLIKELY(OP_READ(function->method)) && positional > 0 && op_owner_suits(Py_TYPE(args[0]))) {
-        call.form = OP_KEY_MANY;
-        call.weak = true;
-    }
-    return call;
-}
 
 // Says which argument has no hash, where that is what is wrong.
 OP_NOINLINE static void explain_unhashable(op_function *function, const op_call *call, Py_ssize_t skipped)
@@ -98,7 +75,7 @@ int op_function_key(op_function *function, PyObject *const *args, Py_ssize_t pos
         return 0;
     }
     Py_ssize_t skipped = function->skip_self && positional > 0 ? 1 : 0;
-    *call = arguments(function, args + skipped, positional - skipped, names);
+    *call = op_function_arguments(function, args + skipped, positional - skipped, names);
     if (OP_UNLIKELY(op_call_hash(call) != 0)) {
         explain_unhashable(function, call, skipped);
         return -1;
@@ -265,7 +242,7 @@ OP_INLINE PyObject *call_many(op_function *function, PyObject *const *args, size
                               bool expires, op_finish finish_call)
 {
     op_store *store = &function->store;
-    op_call call = arguments(function, args, PyVectorcall_NARGS(nargsf), names);
+    op_call call = op_function_arguments(function, args, PyVectorcall_NARGS(nargsf), names);
     if (!op_call_hash_quickly(&call) && OP_UNLIKELY(op_call_hash(&call) != 0)) {
         return fail_unhashable(function, call);
     }
@@ -327,8 +304,7 @@ static vectorcallfunc chosen_call(const op_function *function)
     if (function->store.maxsize == 0 && !function->once) {
         return call_uncached;
     }
-    if (function->key != NULL || function->copy != NULL || function->exceptions != NULL ||
-        function->store.timer != NULL || function->skip_self) {
+    if (!function->quick) {
         return call_general;
     }
     return function->store.ttl_ns > 0 ? call_expiring : function->once ? call_once : call_plain;
@@ -378,6 +354,8 @@ static PyObject *function_new(PyTypeObject *type, PyObject *args, PyObject *keyw
         Py_DECREF(function);
         return NULL;
     }
+    function->quick = function->key == NULL && function->copy == NULL && function->exceptions == NULL &&
+                      function->store.timer == NULL && !function->skip_self;
     function->vectorcall = chosen_call(function);
     return (PyObject *)function;
 }

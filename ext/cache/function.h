@@ -26,6 +26,7 @@ typedef struct {
     PyObject *weak_references;
     op_module *state;   // borrowed: the type holds the module
     bool typed, once, coroutine, skip_self;
+    bool quick;   // a hit takes a probe and a clock at most: no key=, copy=, cache_exceptions=, timer, or skip_self
     bool method;   // stands in a class: the first argument is an instance, held weakly where that may be
 } op_function;
 
