@@ -22,10 +22,11 @@ OP_NOINLINE static void explain_unhashable(op_function *function, const op_call 
     PyObject *type, *value, *traceback;
     PyErr_Fetch(&type, &value, &traceback);
     PyErr_NormalizeException(&type, &value, &traceback);
-    PyObject *name = PyObject_GetAttrString(function->function, "__qualname__");
+    PyObject *whose = function->function != NULL ? function->function : Py_None;   // none: it is being collected
+    PyObject *name = PyObject_GetAttrString(whose, "__qualname__");
     if (name == NULL) {
         PyErr_Clear();
-        name = PyObject_Repr(function->function);
+        name = PyObject_Repr(whose);
     }
     Py_ssize_t keywords = call->names == NULL ? 0 : PyTuple_GET_SIZE(call->names);
     Py_ssize_t keyword = (Py_ssize_t)call->hash - (call->count - keywords);
@@ -220,16 +221,16 @@ OP_NOINLINE static PyObject *fail_unhashable(op_function *function, op_call call
 }
 
 // A call whose key is a lone int or str.
-OP_INLINE PyObject *call_bare(op_function *function, PyObject *const *args, size_t nargsf, bool expires,
+OP_INLINE PyObject *call_bare(op_function *function, PyObject *const *args, size_t nargsf, op_lives lives,
                               op_finish finish_call)
 {
     op_store *store = &function->store;
     Py_hash_t hash = op_object_hash(args[0]);
-    int64_t now = expires ? op_store_now(store) : 0;
+    int64_t now = lives == OP_EXPIRE ? op_store_now(store) : 0;
     op_store_lock(store);
     bool missed;
     int64_t slot = op_table_probe_lone(&store->table, OP_KEY_BARE, hash, args[0]);
-    PyObject *value = op_store_hit(store, slot, expires, now, true, &missed);
+    PyObject *value = op_store_hit(store, slot, lives, now, true, &missed);
     if (OP_LIKELY(value != NULL)) {
         return value;
     }
@@ -239,18 +240,18 @@ OP_INLINE PyObject *call_bare(op_function *function, PyObject *const *args, size
 
 // Any other call.
 OP_INLINE PyObject *call_many(op_function *function, PyObject *const *args, size_t nargsf, PyObject *names,
-                              bool expires, op_finish finish_call)
+                              op_lives lives, op_finish finish_call)
 {
     op_store *store = &function->store;
     op_call call = op_function_arguments(function, args, PyVectorcall_NARGS(nargsf), names);
     if (!op_call_hash_quickly(&call) && OP_UNLIKELY(op_call_hash(&call) != 0)) {
         return fail_unhashable(function, call);
     }
-    int64_t now = expires ? op_store_now(store) : 0;
+    int64_t now = lives == OP_EXPIRE ? op_store_now(store) : 0;
     op_store_lock(store);
     bool missed;
     int64_t slot = op_table_probe(&store->table, &call);
-    PyObject *value = op_store_hit(store, slot, expires, now, true, &missed);
+    PyObject *value = op_store_hit(store, slot, lives, now, true, &missed);
     if (OP_LIKELY(value != NULL)) {
         return value;
     }
@@ -259,15 +260,15 @@ OP_INLINE PyObject *call_many(op_function *function, PyObject *const *args, size
 
 // Three ways to call, each with its own code for what a hit needs and no more. The first is functools.lru_cache's habit:
 // no expiry, no flights. What the two kinds of keys need stays in functions of their own, so that the choice costs no frame.
-#define CALL(NAME, EXPIRES, FINISH)                                                                                \
+#define CALL(NAME, LIVES, FINISH)                                                                                  \
     OP_NOINLINE static PyObject *NAME##_bare(op_function *function, PyObject *const *args, size_t nargsf)          \
     {                                                                                                              \
-        return call_bare(function, args, nargsf, EXPIRES, FINISH);                                                 \
+        return call_bare(function, args, nargsf, LIVES, FINISH);                                                   \
     }                                                                                                              \
     OP_NOINLINE static PyObject *NAME##_many(op_function *function, PyObject *const *args, size_t nargsf,          \
                                              PyObject *names)                                                      \
     {                                                                                                              \
-        return call_many(function, args, nargsf, names, EXPIRES, FINISH);                                          \
+        return call_many(function, args, nargsf, names, LIVES, FINISH);                                            \
     }                                                                                                              \
     static PyObject *NAME(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names)                   \
     {                                                                                                              \
@@ -276,9 +277,9 @@ OP_INLINE PyObject *call_many(op_function *function, PyObject *const *args, size
         return OP_LIKELY(bare) ? NAME##_bare(function, args, nargsf) : NAME##_many(function, args, nargsf, names); \
     }
 
-CALL(call_plain, false, finish_plain)
-CALL(call_once, false, finish)
-CALL(call_expiring, true, finish)
+CALL(call_plain, OP_LIVE_ON, finish_plain)
+CALL(call_once, OP_LIVE_MAYBE, finish)
+CALL(call_expiring, OP_EXPIRE, finish)
 
 // Where key=, copy=, cache_exceptions=, a timer, or the cache of an instance need more.
 static PyObject *call_general(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names)

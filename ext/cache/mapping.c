@@ -515,13 +515,11 @@ static PyObject *get_currsize(PyObject *op, void *Py_UNUSED(closure))
 static PyGetSetDef attributes[] = {
     {"maxsize", get_maxsize, NULL, PyDoc_STR("The most entries, or None."), NULL},
     {"max_bytes", get_max_bytes, NULL, PyDoc_STR("The most that all values may weigh, or None."), NULL},
-    {"currsize", get_currsize, NULL, PyDoc_STR("What all values weigh; where none is weighed, how many there are."),
-     NULL},
+    {"currsize", get_currsize, NULL, PyDoc_STR("What all values weigh, or how many there are."), NULL},
     {"ttl", get_ttl, NULL, PyDoc_STR("Seconds that an entry lives, or None."), NULL},
     {"jitter", get_jitter, NULL, PyDoc_STR("Up to so many seconds of ttl are taken off an entry, or None."), NULL},
     {"weigh", get_weigh, NULL, PyDoc_STR("What gives the weight of a value, or None."), NULL},
-    {"timer", get_timer, NULL, PyDoc_STR("What gives the seconds, or None for the kernel's monotonic clock."),
-     NULL},
+    {"timer", get_timer, NULL, PyDoc_STR("What gives the seconds, or None for the kernel's clock."), NULL},
     {"policy", get_policy, NULL, PyDoc_STR("'lru' or 's3fifo'."), NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };

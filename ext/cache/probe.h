@@ -221,15 +221,24 @@ OP_INLINE bool op_object_is_lone(PyObject *object)
 
 // ---- a hit ----------------------------------------------------------------------------------------------------------
 
+// What of a store's entries may have a time to live.
+typedef enum {
+    OP_LIVE_ON,      // none
+    OP_LIVE_MAYBE,   // some, once a load has given one of its own (Loaded): the clock is not read before
+    OP_EXPIRE,       // all
+} op_lives;
+
 // What was found at `slot` (or OP_ABSENT, OP_UNSURE), and what follows from it: a hit is counted, and its value is given, a
 // new reference; what is absent is counted as a miss where `misses`, and *missed is set; else the store has to be asked. Frees the lock.
-OP_INLINE PyObject *op_store_hit(op_store *store, int64_t slot, bool expires, int64_t now, bool misses,
+OP_INLINE PyObject *op_store_hit(op_store *store, int64_t slot, op_lives lives, int64_t now, bool misses,
                                  bool *missed)
 {
     PyObject *value = NULL;
     *missed = false;
     if (OP_LIKELY(slot >= 0)) {
-        if (!expires || OP_LIKELY(now < store->table.expires[slot])) {
+        bool fresh = lives == OP_LIVE_ON ||
+                     (lives == OP_EXPIRE ? now < store->table.expires[slot] : store->table.expires == NULL);
+        if (OP_LIKELY(fresh)) {
             value = Py_NewRef(store->table.entries[slot].value);
             if (store->table.order != NULL) {
                 op_order_touch(&store->order, (uint32_t)slot);
@@ -256,7 +265,7 @@ OP_INLINE PyObject *op_store_get_lone(op_store *store, PyObject *key)
     int64_t now = expires ? op_store_soon(store) : 0;
     op_store_lock(store);
     int64_t slot = op_table_probe_lone(&store->table, OP_KEY_ONE, hash, key);
-    return op_store_hit(store, slot, expires || op_store_expires(store), now, false, &missed);
+    return op_store_hit(store, slot, expires ? OP_EXPIRE : OP_LIVE_MAYBE, now, false, &missed);
 }
 
 #endif

@@ -45,7 +45,7 @@ OP_INLINE PyObject *op_function_get_quickly(op_function *function, PyObject *con
     int64_t now = expires ? op_store_now(store) : 0;
     op_store_lock(store);
     int64_t slot = op_table_probe(&store->table, &call);
-    return op_store_hit(store, slot, expires, now, false, &missed);
+    return op_store_hit(store, slot, expires ? OP_EXPIRE : OP_LIVE_MAYBE, now, false, &missed);
 }
 
 #endif

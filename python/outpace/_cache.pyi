@@ -305,7 +305,7 @@ class Mapping(Generic[_Key, _Value]):
 
     @property
     def currsize(self) -> int:
-        """What all values weigh; where none is weighed, how many there are."""
+        """What all values weigh, or how many there are."""
 
     def __getitem__(self, key: _Key, /) -> _Value: ...
     def __setitem__(self, key: _Key, value: _Value, /) -> None: ...

@@ -5,6 +5,7 @@ import threading
 
 import outpace
 import subject
+from outpace._cache import Loaded
 
 # ---- what is forgotten while it is loaded -----------------------------------------------------------------------------
 
@@ -171,6 +172,23 @@ def test_once():
         thread.join()
     assert calls == [1] and len(results) == 8 and all(each is results[0] for each in results)
     assert function.cache_stats().loads == 1
+
+
+def test_once_with_results_that_live_for_a_while():
+    """As a second tier gives them: with a time to live where the cache itself has none."""
+    counter = subject.Counter()
+
+    @outpace.lru_cache(once=True)
+    def function(*args):
+        return Loaded(counter(), 0.05 if args[0] == 1 else None)
+
+    for args in ((1,), (1, 2)):
+        first = function(*args)
+        lasting = function(2, *args), function("a")
+        subject.wait_until(lambda args=args: not function.cache_contains(*args))
+        assert function(*args) > first, "what has expired is not served"
+        assert (function(2, *args), function("a")) == lasting
+    assert function.cache_stats().expiries >= 2
 
 
 def test_once_with_nothing_to_keep():
