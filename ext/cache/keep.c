@@ -35,7 +35,7 @@ static uint64_t weigh(const op_store *store, PyObject *value)
     if (store->table.weights == NULL) {
         return 1;
     }
-    PyObject *told = PyObject_CallOneArg(store->weigh, value);
+    PyObject *told = PyObject_CallOneArg(store->weigh, op_result_weighed(value));
     if (told == NULL) {
         name_weigher(store);
         return UINT64_MAX;

@@ -64,6 +64,16 @@ static void held_dealloc(PyObject *self)
     Py_DECREF(type);
 }
 
+static void raised_dealloc(PyObject *self)   // of this name, to know one by
+{
+    held_dealloc(self);
+}
+
+PyObject *op_result_weighed(PyObject *value)
+{
+    return Py_TYPE(value)->tp_dealloc == raised_dealloc ? ((op_raised *)value)->exception : value;
+}
+
 static PyType_Slot loaded_slots[] = {
     {Py_tp_doc,
      (void *)PyDoc_STR(
@@ -83,7 +93,7 @@ static PyType_Spec loaded_spec = {
 };
 
 static PyType_Slot raised_slots[] = {
-    {Py_tp_dealloc, (void *)held_dealloc},
+    {Py_tp_dealloc, (void *)raised_dealloc},
     {Py_tp_traverse, (void *)held_traverse},
     {Py_tp_clear, (void *)held_clear},
     {0, NULL},
@@ -215,6 +225,27 @@ static int keep_exception(op_function *function, const op_call *call, PyObject *
     return 0;
 }
 
+// The exception that is set replaces `exception`, which becomes its context as if it had been raised by a handler of it.
+// Takes over both.
+static void replace_exception(PyObject *exception, PyObject *traceback)
+{
+    PyObject *type, *worse, *own_traceback;
+    PyErr_Fetch(&type, &worse, &own_traceback);
+    PyErr_NormalizeException(&type, &worse, &own_traceback);
+    if (traceback != NULL) {
+        (void)PyException_SetTraceback(exception, traceback);
+        Py_DECREF(traceback);
+    }
+    PyObject *context = PyException_GetContext(worse);
+    if (context == NULL && worse != exception) {
+        PyException_SetContext(worse, exception);   // takes it over
+    } else {
+        Py_DECREF(exception);
+    }
+    Py_XDECREF(context);
+    PyErr_Restore(type, worse, own_traceback);
+}
+
 int op_function_keep(op_function *function, const op_call *call, PyObject *value, uint64_t ticket)
 {
     if (value == NULL) {
@@ -228,9 +259,8 @@ int op_function_keep(op_function *function, const op_call *call, PyObject *value
         if (kept == 0) {
             PyErr_Restore(type, exception, traceback);
         } else {
+            replace_exception(exception, traceback);
             Py_XDECREF(type);
-            Py_XDECREF(exception);
-            Py_XDECREF(traceback);
         }
         return kept;
     }

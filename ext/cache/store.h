@@ -126,6 +126,9 @@ OP_INLINE op_keep op_store_habit(const op_store *store)
 int op_store_keep(op_store *store, PyObject *home, const op_call *call, PyObject *value, int64_t ttl_ns,
                   uint64_t ticket, op_keep how);
 
+// What is weighed of a value as it is kept, borrowed: an exception that is kept as a result lies in an object of ours (result.c).
+PyObject *op_result_weighed(PyObject *value);
+
 // Removes the entry, if any, and forgets the load of that key that is under way, if any. 1: there was a live entry,
 // whose value is put into *value where `value` is not NULL (new reference); 0 none; -1 an exception.
 int op_store_forget(op_store *store, const op_call *call, PyObject **value);

@@ -258,6 +258,31 @@ def test_exceptions_live_as_long_as_told():
         assert len(calls) == 2
 
 
+def test_a_kept_exception_is_weighed_itself():
+    weighed = []
+
+    def weigh(value):
+        weighed.append(value)
+        return len(value.args[0])
+
+    inner, calls = failing(lambda x: ValueError("a" * x))
+    function = outpace.lru_cache(max_bytes=10, weigh=weigh, cache_exceptions=ValueError)(inner)
+    for x in (3, 3, 11, 11):
+        assert subject.raises(ValueError, function, x).args == ("a" * x,)
+    assert calls == [3, 11, 11] and [type(each) for each in weighed] == [ValueError] * 3
+    assert function.cache_stats().weight == 3
+
+
+def test_a_weigher_that_raises_hides_no_exception():
+    inner, _calls = failing(lambda x: ValueError(x))
+    function = outpace.lru_cache(max_bytes=10, weigh=len, cache_exceptions=ValueError)(inner)
+    error = subject.raises(TypeError, function, 7)
+    assert "ValueError" in str(error)
+    assert type(error.__context__) is ValueError and error.__context__.args == (7,)
+    assert error.__context__.__traceback__.tb_frame.f_code.co_name == "function"
+    assert function.cache_info().currsize == 0
+
+
 def test_what_ends_a_program_is_not_kept():
     for error in (KeyboardInterrupt, SystemExit, GeneratorExit):
         inner, calls = failing(lambda x, error=error: error(x))
