@@ -347,10 +347,8 @@ OP_NOINLINE static PySendResult look_up(op_coroutine *coroutine, PyObject **resu
         if (found == OP_FOUND_NONE) {
             coroutine->inner = start_load(coroutine, &call, &made);
         } else if (found == OP_FOUND_STALE) {
+            refresh(coroutine, &call, &made);   // whatever is given: an exception that is kept gets old, too
             value = op_held_give(held, value);
-            if (value != NULL) {
-                refresh(coroutine, &call, &made);
-            }
         }
     } else {
         value = op_held_give(held, value);

@@ -440,6 +440,23 @@ class Stale(Quiet):
         with self.assertRaises(OSError):
             await self.load(True)
 
+    async def test_a_kept_exception_gets_stale_and_is_refreshed(self) -> None:
+        loads: list[int] = []
+
+        @ttl_cache(10, stale=20, timer=lambda: self.now, cache_exceptions=OSError)
+        async def load() -> int:
+            loads.append(1)
+            if len(loads) == 1:
+                raise OSError
+            return len(loads)
+
+        for now in (0.0, 9.0, 10.0):
+            self.now = now
+            with self.assertRaises(OSError):
+                await load()
+        await turns()
+        self.assertEqual((await load(), len(loads)), (2, 2))
+
     async def test_a_refresh_is_joined_once_the_stale_time_is_over(self) -> None:
         self.assertEqual(await self.load(), 1)
         self.now = 10.0
