@@ -35,7 +35,8 @@ OP_INLINE uint64_t op_books_weight(const op_store *store, uint32_t slot)
 // Whether what expires then can't be given out any more.
 OP_INLINE bool op_books_is_past(const op_store *store, int64_t expires, int64_t now)
 {
-    return now >= expires && now - expires >= store->stale_ns;
+    return now >= expires &&
+           (uint64_t)now - (uint64_t)expires >= (uint64_t)store->stale_ns;   // may exceed an int64_t
 }
 
 OP_INLINE bool op_books_is_over(const op_store *store, uint32_t slot, int64_t now)

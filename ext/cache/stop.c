@@ -35,7 +35,8 @@ static int stop_clear(PyObject *self)
 static bool is_clean(const PyStopIterationObject *stop)
 {
     return stop->dict == NULL && stop->notes == NULL && stop->traceback == NULL && stop->context == NULL &&
-           stop->cause == NULL && !stop->suppress_context;
+           stop->cause == NULL && !stop->suppress_context && stop->args != NULL &&
+           PyTuple_GET_SIZE(stop->args) == 0;
 }
 
 static void stop_dealloc(PyObject *self)
@@ -93,12 +94,39 @@ PyObject *op_stop_iteration(op_module *state, PyObject *value)
     return NULL;
 }
 
+// It is made without them, as nearly nobody asks.
+static PyObject *stop_args(PyObject *self, void *Py_UNUSED(ignored))
+{
+    const PyStopIterationObject *stop = (PyStopIterationObject *)self;
+    if (stop->args != NULL && PyTuple_GET_SIZE(stop->args) > 0) {
+        return Py_NewRef(stop->args);
+    }
+    return stop->value == NULL ? PyTuple_New(0) : PyTuple_Pack(1, stop->value);
+}
+
+static int stop_set_args(PyObject *self, PyObject *args, void *Py_UNUSED(ignored))
+{
+    if (args == NULL) {
+        PyErr_SetString(PyExc_TypeError, "args may not be deleted");
+        return -1;
+    }
+    PyObject *made = PySequence_Tuple(args);
+    if (made == NULL) {
+        return -1;
+    }
+    Py_XSETREF(((PyStopIterationObject *)self)->args, made);
+    return 0;
+}
+
+static PyGetSetDef stop_attributes[] = {
+    {"args", stop_args, stop_set_args, NULL, NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
 static PyType_Slot stop_slots[] = {
-    {Py_tp_doc, "The result of an await."},
-    {Py_tp_dealloc, (void *)stop_dealloc},
-    {Py_tp_traverse, (void *)stop_traverse},
-    {Py_tp_clear, (void *)stop_clear},
-    {0, NULL},
+    {Py_tp_doc, "The result of an await."},  {Py_tp_dealloc, (void *)stop_dealloc},
+    {Py_tp_traverse, (void *)stop_traverse}, {Py_tp_clear, (void *)stop_clear},
+    {Py_tp_getset, (void *)stop_attributes}, {0, NULL},
 };
 
 static PyType_Spec stop_spec = {

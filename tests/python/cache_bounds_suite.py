@@ -211,6 +211,14 @@ class BadInput(unittest.TestCase):
 
 
 class Expiring(unittest.TestCase):
+    def test_a_timer_may_leap_from_its_least_to_its_most(self) -> None:
+        now = -9e9
+        cache: Cache[int, str] = Cache(ttl=5, timer=lambda: now)
+        cache[1] = "a"
+        now = 9e9
+        self.assertIsNone(cache.get(1))
+        self.assertEqual(len(cache), 0)
+
     def test_what_has_expired_is_not_there(self) -> None:
         clock = Clock()
         cache: Cache[str, int] = Cache(ttl=2, timer=clock)

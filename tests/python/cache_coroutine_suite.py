@@ -250,13 +250,21 @@ class Hits(Quiet):
         str(stops), repr(stops)
         stops[0].value = "other"
         stops[1].note = "mine"  # type: ignore[attr-defined]
-        stops.clear()
+        self.assertEqual(stops[2].args, (things[2],))
+        stops[2].args = ("other", "more")
+        self.assertEqual(stops[2].args, ("other", "more"))
+        for kept in stops:
+            kept.__traceback__ = None
+        del kept
+        while stops:  # the last one is used again, or else would be
+            stops.pop(0)
         for i in range(3):
             try:
                 next(cached(i))  # type: ignore[call-overload]
             except StopIteration as stop:
                 self.assertIs(stop.value, things[i])
                 self.assertFalse(hasattr(stop, "note"))
+                self.assertEqual(stop.args, (things[i],))
 
     def test_a_kept_exception_is_raised(self) -> None:
         loads: list[int] = []
