@@ -139,13 +139,19 @@ static PyObject *load(op_request *request)
 static PyObject *refresh(op_request *request, PyObject *old)
 {
     op_function *function = request->function;
+    op_store_lock(&function->store);
+    uint64_t cleared = function->store.cleared;
+    op_store_unlock(&function->store);
     int loading = op_flight_is_loading(&function->store, request->call);
     if (loading == 0) {
         PyObject *value = load(request);
         if (value != NULL || !PyErr_ExceptionMatches(PyExc_Exception)) {
             op_store_lock(&function->store);
-            function->store.hits--;   // it was counted as one when the old value was found
-            function->store.misses++;
+            if (function->store.cleared == cleared &&
+                function->store.hits > 0) {   // else the statistics began anew
+                function->store.hits--;       // it was counted as one when the old value was found
+                function->store.misses++;
+            }
             op_store_unlock(&function->store);
             Py_DECREF(old);
             return value;

@@ -88,6 +88,23 @@ def test_stale():
     assert function(1) == 4
 
 
+def test_a_refresh_that_clears_the_cache():
+    clock = subject.Clock()
+    counter = subject.Counter()
+
+    def load(x):
+        if counter.calls > 0:
+            function.cache_clear()
+        return counter()
+
+    function = outpace.ttl_cache(10, stale=5, timer=clock)(load)
+    assert function(1) == 1
+    clock.advance(12)
+    assert function(1) == 2
+    assert function.cache_info() == (0, 0, 128, 0)
+    assert function.cache_stats().hits == 0
+
+
 def test_a_refresh_that_fails():
     clock = subject.Clock()
     fails = []
