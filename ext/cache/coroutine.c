@@ -365,8 +365,9 @@ OP_NOINLINE static PySendResult look_up(op_coroutine *coroutine, PyObject **resu
 OP_INLINE PySendResult first_step(op_coroutine *coroutine, PyObject **result)
 {
     const op_held_call *held = &coroutine->held;
-    if (OP_LIKELY(held->loader == NULL && held->names == NULL && ((op_function *)held->home)->quick)) {
-        *result = op_function_get_quickly((op_function *)held->home, coroutine->items, Py_SIZE(coroutine), NULL);
+    op_function *function = held->loader == NULL ? (op_function *)held->home : NULL;
+    if (OP_LIKELY(function != NULL && held->names == NULL && function->quick)) {
+        *result = op_function_get_quickly(function, coroutine->items, Py_SIZE(coroutine), NULL);
         if (OP_LIKELY(*result != NULL)) {
             finish(coroutine);
             return PYGEN_RETURN;
