@@ -54,6 +54,17 @@ typedef struct {
 #define OP_READ(word) __atomic_load_n(&(word), __ATOMIC_ACQUIRE)
 #define OP_WRITE(word, value) __atomic_store_n(&(word), (value), __ATOMIC_RELEASE)
 
+// The last reference to `object` went, its deallocator keeps it, and this is a new one: for debug builds, which count all
+// references, too.
+OP_INLINE void op_revive(PyObject *object)
+{
+#ifdef Py_REF_DEBUG
+    _Py_NewReference(object);
+#else
+    Py_SET_REFCNT(object, 1);
+#endif
+}
+
 // What the module keeps for one interpreter.
 typedef struct {
     PyTypeObject *function_type;    // CachedFunction

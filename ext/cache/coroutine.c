@@ -52,7 +52,7 @@ static bool put_back(op_coroutine *coroutine)
         PyObject_GC_IsFinalized((PyObject *)coroutine)) {
         return false;
     }
-    Py_SET_REFCNT((PyObject *)coroutine, 1);
+    op_revive((PyObject *)coroutine);
     state->unused[state->unused_count++] = (PyObject *)coroutine;
     return true;
 }

@@ -47,7 +47,7 @@ static void stop_dealloc(PyObject *self)
     PyStopIterationObject *stop = (PyStopIterationObject *)self;
     if (OP_LIKELY(state != NULL && state->stop_type == type && state->stop == NULL && is_clean(stop))) {
         // It remains known to the collector, as an object that the module owns.
-        Py_SET_REFCNT(self, 1);
+        op_revive(self);
         state->stop = self;
         Py_CLEAR(stop->value);
         return;
