@@ -67,6 +67,7 @@ asan: .venv/ready-build ## all tests under the address and undefined-behaviour s
 	    MESON_FLAGS="-Dbuildtype=debugoptimized -Db_lundef=false -Db_sanitize=address,undefined"
 	@$(NINJA) -C build-asan --quiet
 	@$(BIN)/python tools/agents.py --build build-asan
+	@$(BIN)/python tools/agents.py --build build-asan --address 3.11 3.13
 	@$(BIN)/python tests/run.py --build build-asan --sanitizer address
 
 .PHONY: tsan

@@ -4,11 +4,13 @@
 
     tools/agents.py [--build FOLDER] [VERSION...]      VERSION: 3.13 or 3.13.0; without one, all
     tools/agents.py [--build FOLDER] --python PATH     for that Python only (free-threaded, debug, sanitized)
+    tools/agents.py [--build FOLDER] --address VERSION...   with the address and undefined-behaviour sanitizers
 
 Each is compiled with the headers of its Python. They go to FOLDER/agents, a pair an ABI, and are built again only when
 what they are made of has changed. The flags are those by which FOLDER itself is built, so that they stand in one place:
 ext/meson.build. Free-threaded Pythons count where OUTPACE_FREE_THREADED names them by their paths. What is for a Python
-with the thread sanitizer is compiled with it too, and goes to FOLDER/agents-thread.
+with the thread sanitizer is compiled with it too, and goes to FOLDER/agents-thread. With --address they go to
+FOLDER/agents-address: a Python that loads them needs the sanitizers' libraries in LD_PRELOAD.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ import subprocess
 import sys
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import sources
@@ -39,24 +41,29 @@ ASK = (
     " print(*dict.fromkeys(paths), sep='\\n')"
 )
 
+SANITIZERS = {
+    "": [],
+    "thread": ["-fsanitize=thread", "-g"],
+    "address": ["-fsanitize=address,undefined", "-g", "-O1", "-fno-omit-frame-pointer", "-U_FORTIFY_SOURCE"],
+}
+
 
 @dataclass(frozen=True)
 class Target:
     interpreter: interpreters.Interpreter
     suffix: str  # ".cpython-313-x86_64-linux-gnu.so"
     headers: tuple[Path, ...]
-    sanitized: bool  # with the thread sanitizer
+    sanitizer: str  # "thread", as the Python itself, "address", or none
 
     @property
     def folder(self) -> str:
         """Of the build folder. What is sanitized has the same suffix as what is not."""
-        return "agents-thread" if self.sanitized else "agents"
+        return f"agents-{self.sanitizer}" if self.sanitizer else "agents"
 
     @property
     def flags(self) -> list[str]:
         flags = [f"-isystem{folder}" for folder in self.headers]
-        if self.sanitized:
-            flags += ["-fsanitize=thread", "-g"]
+        flags += SANITIZERS[self.sanitizer]
         # Debian's pyconfig.h names another one by its place below /usr/include.
         root = self.interpreter.root
         return flags if root == Path("/") else [*flags, f"-idirafter{root / 'usr/include'}"]
@@ -70,7 +77,7 @@ def target_of(interpreter: interpreters.Interpreter) -> Target | None:
     headers = tuple(folder for folder in headers if folder.is_dir())
     if not any((folder / "Python.h").is_file() for folder in headers):
         return None
-    return Target(interpreter, suffix, headers, sanitized == "True")
+    return Target(interpreter, suffix, headers, "thread" if sanitized == "True" else "")
 
 
 def flags_of_build(build: Path, module: str) -> list[str]:
@@ -164,6 +171,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Builds the extension modules for every CPython 3.10+ that is found.")
     parser.add_argument("--build", type=Path, default=ROOT / "build", metavar="FOLDER", help="a configured build folder")
     parser.add_argument("--python", type=Path, metavar="PATH", help="only for the Python at PATH, of whatever kind")
+    parser.add_argument("--address", action="store_true", help="with the address and undefined-behaviour sanitizers")
     parser.add_argument("versions", nargs="*", metavar="VERSION", help="3.13 or 3.13.0")
     options = parser.parse_args()
     build = options.build.resolve()
@@ -172,6 +180,8 @@ def main() -> int:
     if not chosen:
         print("\n".join(told), "error: no CPython 3.10+ with headers was found", sep="\n", file=sys.stderr)
         return 1
+    if options.address:
+        chosen = [replace(target, sanitizer="address") for target in chosen if not target.sanitizer]
     failed = False
     with ThreadPoolExecutor(max_workers=min(2, os.cpu_count() or 1)) as pool:
         jobs = [(target, module) for target in chosen for module in sources.MODULES]

@@ -16,6 +16,7 @@ from functools import cache
 from pathlib import Path
 
 import interpreters
+import places
 import pytest
 from interpreters import Interpreter
 
@@ -51,7 +52,7 @@ class Place:
             # The interpreter is not built with it, so its runtime must be there first. Programs here end by signals.
             options = "detect_leaks=0:handle_segv=0:handle_abort=0:quarantine_size_mb=1"
             kept["ASAN_OPTIONS"] = f"{kept.get('ASAN_OPTIONS', '')}:{options}"
-            kept |= {"LD_PRELOAD": sanitizer_of(self.folder / "agents"), "PYTHONMALLOC": "malloc"}
+            kept |= {"LD_PRELOAD": places.sanitizers_of(self.folder / "agents"), "PYTHONMALLOC": "malloc"}
         return kept | more
 
     def run(self, program: str, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
@@ -73,13 +74,6 @@ class Place:
         assert not wrong, f"{len(wrong)} of {len(told)} are wrong\n" + "\n".join(wrong) + f"\n{done.stderr}"
         assert len(told) >= least, sorted(told)
         assert not done.stderr, done.stderr
-
-
-def sanitizer_of(agents: Path) -> str:
-    """The libraries of the sanitizers that the agents were linked with, as LD_PRELOAD wants them."""
-    told = subprocess.run(["ldd", *sorted(agents.glob("*.so"))[:1]], check=True, capture_output=True, text=True).stdout
-    lines = [line.split() for line in told.splitlines()]
-    return ":".join(words[2] for words in lines if words[0].startswith(("libasan", "libubsan")) and len(words) > 2)
 
 
 def agents_folder() -> Path:

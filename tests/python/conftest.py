@@ -35,6 +35,6 @@ FOUND = [each for each in interpreters.find() if each.minor >= places.OLDEST]
 
 @pytest.fixture(params=FOUND, ids=[each.version for each in FOUND])
 def place(request: pytest.FixtureRequest, build: Path) -> Iterator[places.Place]:
-    """Each CPython 3.10+ that is found, with the package and its extension modules."""
-    with places.of(request.param) as found:
+    """Each CPython 3.10+ that is found, with the package and its extension modules; for the caches."""
+    with places.for_caches(request.param) as found:
         yield found

@@ -29,7 +29,7 @@ PARTS = [
 @pytest.fixture(scope="module", params=FOUND, ids=[each.version for each in FOUND])
 def here(request: pytest.FixtureRequest) -> Iterator[places.Place]:
     """A place for all of this file's tests, with the suites in it."""
-    with places.of(request.param) as place:
+    with places.for_caches(request.param) as place:
         for module in (cache_awaits, *SUITES):
             shutil.copy(Path(str(module.__file__)), place.outside)
         yield place

@@ -25,13 +25,12 @@ CACHES = Path(__file__).resolve().parents[1] / "caches"
 HELPERS = {"run", "subject"}
 PROGRAMS = sorted(path.stem for path in CACHES.glob("*.py") if path.stem not in HELPERS)
 FOUND = [each for each in interpreters.find() if each.minor >= places.OLDEST]
-# Under a sanitizer everything takes a multiple of its time, and the Python that it was built for counts.
-SANITIZED = "OUTPACE_SANITIZER" in os.environ
+SANITIZED = os.environ.get("OUTPACE_SANITIZER") == "address"
 
 
 @pytest.fixture(scope="session", params=FOUND, ids=[each.version for each in FOUND])
 def place(request: pytest.FixtureRequest) -> Iterator[places.Place]:
-    with places.of(request.param) as place:
+    with places.for_caches(request.param) as place:
         shutil.copytree(CACHES, place.outside / "caches", ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copy(Path(__file__).with_name("cache_models.py"), place.outside / "caches")
         yield place
@@ -48,6 +47,12 @@ def test_program(place: places.Place, program: str) -> None:
     begun = [line["begins"] for line in lines if "begins" in line]
     assert begun == list(told), f"{begun[-1]} ended the interpreter: exit code {done.returncode}\n{done.stderr[-4000:]}"
     assert done.returncode == 0 and told, done.stderr[-4000:]
+
+
+@pytest.mark.skipif(not SANITIZED, reason="for make asan")
+def test_the_sanitizer_is_there(place: places.Place) -> None:
+    done = place.run("-c", "import outpace._cache as c; print(c.__file__); print(open('/proc/self/maps').read())")
+    assert "agents-address" in done.stdout.splitlines()[0] and "libasan" in done.stdout, done.stderr
 
 
 # ---- hypothesis -------------------------------------------------------------------------------------------------------
