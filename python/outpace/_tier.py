@@ -16,7 +16,6 @@ import asyncio
 import atexit
 import os
 import threading
-import time
 import warnings
 import weakref
 from collections.abc import Callable, Coroutine
@@ -30,8 +29,6 @@ from outpace._tier_wire import Refusal, Wire, checked, run
 
 DAY = 86400.0
 LONGEST_TTL = 1e9  # seconds
-FAILURES = 3  # in a row, after which the tier is left alone for a while
-FIRST_REST, LONGEST_REST = 1.0, 30.0  # seconds; it doubles
 MOST_OWED = 10_000  # keys whose removal failed; with more of them, whole functions are cleared
 MOST_OWN = 100_000  # keys of which it is known that this process wrote them last
 CHECKED_AT_ONCE = 100  # keys of our own writing
@@ -57,34 +54,6 @@ class TierStats(NamedTuple):
     invalidations: int  # local copies dropped because another process changed their key
     resets: int  # times that all local copies were dropped, for changes may have gone unheard
     listening: bool  # changes are heard
-
-
-class Breaker:
-    """Leaves a tier alone that failed: one call in a while tries again."""
-
-    def __init__(self) -> None:
-        self.failures = 0
-        self._until = 0.0
-        self._rest = FIRST_REST
-
-    def admits(self) -> bool:
-        if self.failures < FAILURES:
-            return True
-        now = time.monotonic()
-        if now < self._until:
-            return False
-        self._until = now + self._rest  # who comes next waits for what this one finds
-        return True
-
-    def failed(self) -> None:
-        self.failures += 1
-        if self.failures >= FAILURES:
-            self._until = time.monotonic() + self._rest
-            self._rest = min(2 * self._rest, LONGEST_REST)
-
-    def works(self) -> None:
-        if self.failures:
-            self.failures, self._until, self._rest = 0, 0.0, FIRST_REST
 
 
 def _seconds(who: str, name: str, value: object) -> float:
@@ -154,7 +123,7 @@ class Tier:
         self.tracking = tracking
         self.wire = Wire(who, client, _seconds(who, "timeout", timeout))
         self.name = name
-        self.breaker = Breaker()
+        self.breaker = self.wire.breaker
         self.own: dict[str, bytes] = {}  # how keys begin that this process wrote or removed, until that is heard
         self.loading: dict[str, str] = {}  # which locks this process has
         self.owed: dict[str, None] = {}  # keys that are to be removed as soon as the server can be reached

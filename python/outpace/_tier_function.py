@@ -37,7 +37,7 @@ from outpace._tier_text import (
     unpack,
     word,
 )
-from outpace._tier_wire import Command, Line, Refusal, checked, run
+from outpace._tier_wire import Command, Line, Refusal, Resting, checked, run
 
 if TYPE_CHECKING:
     from outpace._tier import Tier, TierStats
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 ABSENT = -2  # what PTTL says where there is no key
 FIRST_LOOK, LONGEST_LOOK = 0.005, 0.25  # seconds between looks for what another process loads; they grow
 FEWEST_RECORDS = 1024  # below which none is looked for that could be dropped
+ATTEMPTS = 10  # at a transaction, which fails where the lock is renewed meanwhile
 SHORTEST_RECORD = 60.0  # seconds that one lives at least: by then what was loaded is in the local cache or never will be
 
 _COUNTS = (
@@ -154,9 +155,16 @@ class Tiered:
         with self._count_lock:
             return TierStats(**self._counts, listening=self._tier.listening)
 
-    def count(self, what: str) -> None:
+    def count(self, what: str, times: int = 1) -> None:
         with self._count_lock:
-            self._counts[what] += 1
+            self._counts[what] += times
+
+    def _failed(self, error: Exception) -> None:
+        if isinstance(error, Resting):
+            self.count("skipped")
+        else:
+            self.count("errors")
+            self._tier.failed(error)
 
     # -- a miss of the local cache --
 
@@ -203,8 +211,7 @@ class Tiered:
                 await tier.remove(*owed)
             return await self._search(text)
         except Exception as error:
-            self.count("errors")
-            tier.failed(error)
+            self._failed(error)
             return _Lease(text)
 
     async def _search(self, text: str) -> Any:
@@ -317,8 +324,7 @@ class Tiered:
             stored = await tier.wire.talk(lambda line: self._if_held(line, lease, store))
             tier.breaker.works()
         except Exception as error:
-            self.count("errors")
-            tier.failed(error)
+            self._failed(error)
             return self._local_only(value)
         finally:
             tier.loading.pop(lease.text, None)
@@ -334,24 +340,24 @@ class Tiered:
             try:
                 await self._tier.wire.talk(lambda line: self._if_held(line, lease))
             except Exception as error:  # the lock ends by itself
-                self.count("errors")
-                self._tier.failed(error)
+                self._failed(error)
             finally:
                 self._tier.loading.pop(lease.text, None)
 
     async def _if_held(self, line: Line, lease: _Lease, *commands: Command) -> bool:
         """Does this and gives the lock back, both at once, if the lock still is the lease's, and the generation the same."""
         lock = self._tier.lock_of(lease.text)
-        replies = await line.ask(("WATCH", lock, self._generation), ("GET", lock), ("GET", self._generation))
-        checked(replies[:1])
-        holder, generation = map(self._of_any_type, replies[1:])
-        if holder != lease.token.encode():
-            checked(await line.ask(("UNWATCH",)))
-            return False
-        if generation != lease.generation:
-            await _at_once(line, ("UNLINK", lock))
-            return False
-        return await _at_once(line, *commands, ("UNLINK", lock))
+        for _ in range(ATTEMPTS):
+            replies = await line.ask(("WATCH", lock, self._generation), ("GET", lock), ("GET", self._generation))
+            checked(replies[:1])
+            holder, generation = map(self._of_any_type, replies[1:])
+            if holder != lease.token.encode():
+                checked(await line.ask(("UNWATCH",)))
+                return False
+            fits = generation == lease.generation
+            if await _at_once(line, *(commands if fits else ()), ("UNLINK", lock)):
+                return fits
+        return False  # it was touched each time: renewed, in the best case
 
     def _lifetime(self) -> int:
         """Milliseconds that a value is to live in the tier."""
@@ -419,9 +425,8 @@ class Tiered:
             await tier.beat()
             return found
         except Exception as error:
-            self.count("errors")
             tier.owe(text)
-            tier.failed(error)
+            self._failed(error)
             return False
 
     async def _remove(self, text: str) -> bool:
@@ -452,7 +457,7 @@ class Tiered:
         if local is None:
             return
         if text == self._generation:
-            self._drop_all(local)
+            self.count("invalidations", self._drop_all(local))
         elif record is not None and self._drop(local, record):
             self.count("invalidations")
 
@@ -463,11 +468,9 @@ class Tiered:
             self._drop_all(local)
         self.count("resets")
 
-    def _drop_all(self, local: Any) -> None:
-        """By their records: to clear the local cache would set its statistics to zero."""
-        for record in self._records.copy().values():
-            if self._drop(local, record):
-                self.count("invalidations")
+    def _drop_all(self, local: Any) -> int:
+        """By their records: to clear the local cache would set its statistics to zero. How many there were."""
+        return sum(self._drop(local, record) for record in self._records.copy().values())
 
     def after_fork(self) -> None:
         self._count_lock = threading.Lock()

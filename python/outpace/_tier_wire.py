@@ -24,6 +24,8 @@ Command = tuple[str | bytes | int, ...]
 
 IDLE_LINES = 16  # kept for the next who asks
 LINES_A_LOOP = 32  # in use at once; who comes later waits
+FAILURES = 3  # in a row, after which the server is left alone for a while
+FIRST_REST, LONGEST_REST = 1.0, 30.0  # seconds; it doubles
 POLL = 0.005  # seconds between looks at an event of another thread, from within a loop
 
 # Settings of a client's pool that make its connections act on that pool, or cache by themselves.
@@ -122,6 +124,40 @@ class Line:
             pass
 
 
+class Breaker:
+    """Leaves a server alone that failed: one call in a while tries again."""
+
+    def __init__(self) -> None:
+        self.failures = 0
+        self._until = 0.0
+        self._rest = FIRST_REST
+
+    def admits(self) -> bool:
+        if self.failures < FAILURES:
+            return True
+        if time.monotonic() < self._until:
+            return False
+        self._pause()  # who comes next waits for what this one finds
+        return True
+
+    def failed(self) -> None:
+        self.failures += 1
+        if self.failures >= FAILURES and time.monotonic() >= self._until:
+            self._pause()
+
+    def _pause(self) -> None:
+        self._until = time.monotonic() + self._rest
+        self._rest = min(2 * self._rest, LONGEST_REST)
+
+    def works(self) -> None:
+        if self.failures:
+            self.failures, self._until, self._rest = 0, 0.0, FIRST_REST
+
+
+class Resting(Exception):
+    """The server failed while this waited for its turn."""
+
+
 class _Place:
     """The lines of one loop; those of all threads where the client blocks."""
 
@@ -160,6 +196,7 @@ class Wire:
             )
         self.asynchronous = inspect.iscoroutinefunction(getattr(made_by, "connect", None))
         self.timeout = timeout
+        self.breaker = Breaker()
         self._made_by = made_by
         self._settings = {name: value for name, value in settings.items() if not name.startswith(_POOLS_OWN)}
         # RESP2: an invalidation is then a message to a subscriber, the same for every server since Redis 6.
@@ -176,15 +213,19 @@ class Wire:
         return Line(self._made_by(**settings), self.asynchronous)
 
     async def talk(self, conversation: Callable[[Line], Awaitable[Result]]) -> Result:
-        """Gives a conversation a line to itself. It may begin anew, where a line that lay idle was closed meanwhile."""
+        """Gives a conversation a line to itself. It may begin anew, where a line that lay idle was closed meanwhile. Raises
+        Resting where the server failed, for others, before it could begin."""
         place = self._place()
         if not self.asynchronous:
             return await self._talk(place, conversation)
+        failures = self.breaker.failures
         async with place.gate:
+            if self.breaker.failures >= FAILURES > failures:
+                raise Resting
             if place.end is None:
                 place.end = place.until_the_end()
                 await place.end.__anext__()
-            return await self._talk(place, conversation)
+            return await self.within(self._talk(place, conversation))
 
     async def _talk(self, place: _Place, conversation: Callable[[Line], Awaitable[Result]]) -> Result:
         while True:
@@ -227,8 +268,26 @@ class Wire:
             await asyncio.sleep(POLL)
 
     async def within(self, steps: Coroutine[Any, Any, Result]) -> Result:
-        """Awaits what a patient line does, for `timeout` at most."""
-        return await asyncio.wait_for(steps, self.timeout) if self.asynchronous else await steps
+        """Awaits it, for `timeout` at most where the client is asyncio's; else the sockets have the same limit.
+
+        In a task of its own, for a client may swallow a cancellation: asyncio.wait_for does so before Python 3.12, where
+        what it waits for is done in the same moment.
+        """
+        if not self.asynchronous:
+            return await steps
+        task = asyncio.ensure_future(steps)
+        try:
+            await asyncio.wait({task}, timeout=self.timeout)
+        except BaseException:
+            task.cancel()
+            await asyncio.wait({task})
+            raise
+        if not task.done():
+            task.cancel()
+            await asyncio.wait({task})
+            if task.cancelled():
+                raise TimeoutError("the server did not answer in time")
+        return task.result()
 
     async def close(self) -> None:
         """Closes the idle lines: of this loop, and of all threads where the client blocks."""

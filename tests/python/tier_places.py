@@ -6,6 +6,7 @@ from __future__ import annotations
 import ast
 import itertools
 import os
+import select
 import shutil
 import signal
 import subprocess
@@ -23,7 +24,7 @@ PATIENCE = 30.0  # seconds after which what a test waits for is taken not to com
 # What every process runs: it reads lines of Python and answers each with what that gives, or what it raised. `wait` is
 # for awaitables. `told` is what was warned about. `ran` is the arguments of the loads in this process.
 PROGRAM = r"""
-import asyncio, os, sys, threading, time, warnings
+import asyncio, logging, os, sys, threading, time, warnings
 
 library, socket, space, tier_options, cache_options = sys.argv[1:]
 if library == "valkey":
@@ -35,11 +36,12 @@ else:
 
 import outpace
 
+logging.getLogger("asyncio").setLevel(logging.ERROR)  # it tells of slow callbacks, too
 told = []
 warnings.simplefilter("always", RuntimeWarning)
 warnings.showwarning = lambda message, kind, *rest: told.append(f"{kind.__name__}: {message}")
 raw = client(unix_socket_path=socket)
-options = {"timeout": 20.0} | eval(tier_options)
+options = {"timeout": 20.0, "lock_seconds": 120.0} | eval(tier_options)
 tier = outpace.Tier(client(unix_socket_path=socket, decode_responses=True), namespace=space, **options)
 tier_later = outpace.Tier(client_later(unix_socket_path=socket), namespace=space + ".later", **options)
 cached = outpace.lru_cache(tier=tier, **eval(cache_options))
@@ -201,22 +203,29 @@ class Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
-            text=True,
-            bufsize=1,
         )
         self.pid = self.process.pid
+        self._answers = b""
 
     def say(self, line: str) -> None:
         assert self.process.stdin is not None
-        self.process.stdin.write(line + "\n")
+        self.process.stdin.write(line.encode() + b"\n")
+        self.process.stdin.flush()
 
     def hear(self) -> Any:
         """The answer to what was said first of what has none yet: a value, or the text of an exception."""
         assert self.process.stdout is not None
-        answer = self.process.stdout.readline().rstrip("\n")
+        while b"\n" not in self._answers:
+            ready, _, _ = select.select([self.process.stdout], [], [], 2 * PATIENCE)
+            assert ready, "no answer"
+            some = os.read(self.process.stdout.fileno(), 1 << 16)
+            assert some, f"the process ended: {self.errors()}"
+            self._answers += some
+        line, self._answers = self._answers.split(b"\n", 1)
+        answer = line.decode()
         if answer.startswith("= "):
             return ast.literal_eval(answer[2:])
-        assert answer.startswith("! "), f"the process ended: {self.errors()}"
+        assert answer.startswith("! "), answer
         return answer[2:]
 
     def ask(self, line: str) -> Any:
