@@ -91,7 +91,7 @@ class Tier:
         serializer: Any = "json",
         ttl: float | None = None,
         lock_seconds: float = 10.0,
-        timeout: float = 0.5,
+        timeout: float = 1.0,
         max_value_bytes: int = 16 * 1024 * 1024,
         tracking: bool = True,
         name: str | None = None,

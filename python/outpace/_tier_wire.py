@@ -23,7 +23,7 @@ Result = TypeVar("Result")
 Command = tuple[str | bytes | int, ...]
 
 IDLE_LINES = 16  # kept for the next who asks
-LINES_A_LOOP = 32  # in use at once; who comes later waits
+LINES_A_LOOP = 8  # in use at once; who comes later waits, and is served sooner than by a connection that has yet to be made
 FAILURES = 3  # in a row, after which the server is left alone for a while
 FIRST_REST, LONGEST_REST = 1.0, 30.0  # seconds; it doubles
 POLL = 0.005  # seconds between looks at an event of another thread, from within a loop
@@ -195,6 +195,8 @@ class Wire:
                 f" cluster, or an outpace.Tier of one, and this one is of type {type(client).__name__}"
             )
         self.asynchronous = inspect.iscoroutinefunction(getattr(made_by, "connect", None))
+        if self.asynchronous and "connection_pool" in settings:
+            raise TypeError(f"{who}: the clients of asyncio's Sentinel are of one loop, and a tier is for any number of them")
         self.timeout = timeout
         self.breaker = Breaker()
         self._made_by = made_by

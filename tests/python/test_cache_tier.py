@@ -466,6 +466,41 @@ def test_where_changes_are_not_told_no_copy_is_kept(own_server: Server, start: S
     assert three.ask("load(1), load(1), load.cache_info().hits, told, tier.listening")[2:] == (1, [], False)
 
 
+# What docs/caches.md says that the server's user needs.
+RIGHTS = ["+get", "+getrange", "+set", "+pttl", "+pexpire", "+unlink", "+watch", "+unwatch", "+multi", "+exec", "+publish"]
+RIGHTS += ["+subscribe", "+ping", "+client|id", "+client|tracking", "~app:*", "&__redis__:invalidate", "&app:*"]
+RESTRICTED = """
+mine = outpace.Tier(client(unix_socket_path=socket, username="app", password="secret"), namespace="app")
+yours = outpace.Tier(client(unix_socket_path=socket, username="app", password="secret"), namespace="other")
+mine = outpace.lru_cache(tier=mine)(load.__wrapped__)
+yours = outpace.lru_cache(tier=yours)(load.__wrapped__)
+"""
+
+
+def test_few_rights_are_enough(own_server: Server, start: Start) -> None:
+    own_server.raw.execute_command("ACL", "SETUSER", "app", "on", ">secret", *RIGHTS)
+    one, two = start(own_server), start(own_server)
+    for worker in (one, two):
+        worker.ask(f"exec({RESTRICTED!r}, globals())")
+    assert one.ask("mine(1)['by'], mine.cache_put(5, 2), mine(2)") == (one.pid, None, 5)
+    assert two.ask("mine(1)['by'], mine(2), mine.cache_info().currsize") == (one.pid, 5, 2)
+    assert one.ask("mine.cache_invalidate(1), told") == (True, [])
+    two.until("not mine.cache_contains(1)")
+    one.ask("mine.cache_clear()")
+    two.until("mine.cache_info().currsize == 0")
+    assert two.ask("stats(mine, 'errors', 'listening'), told") == ({"errors": 0, "listening": True}, [])
+    # The keys of others are not theirs.
+    assert two.ask("yours(1)['by'], yours(1)['by'], stats(yours, 'writes', 'listening')") == (
+        two.pid,
+        two.pid,
+        {"writes": 0, "listening": False},
+    )
+    assert [each.split("(")[0] for each in two.ask("told")] == [
+        "RuntimeWarning: outpace: the server does not tell of changes ",
+        "RuntimeWarning: outpace: the cache's second tier failed ",
+    ]
+
+
 def test_a_server_whose_memory_is_full_is_read(own_server: Server, start: Start) -> None:
     one, two = start(own_server), start(own_server)
     one.ask("load(1)")
@@ -576,9 +611,14 @@ def times(n):
         ("load(unit=frozenset())", "TypeError: load(): argument 'unit', of type frozenset, cannot stand in the key of a tier"),
         ("load((1, (2, int)))", "TypeError: load(): argument 1, of type type, cannot stand in"),
         ("outpace.lru_cache(tier=5)(load.__wrapped__)", "TypeError: lru_cache: tier is a client of redis-py or valkey-py"),
+        ("outpace.Tier(server.RedisCluster)", "TypeError: Tier: tier is a client of redis-py or valkey-py (Redis, Valkey,"),
         ("outpace.ttl_cache(1, tier='x')(load.__wrapped__)", "TypeError: ttl_cache: tier is a client of redis-py"),
         ("outpace.lru_cache(tier=tier)(later.__wrapped__)", "TypeError: lru_cache: an async def takes a tier whose client is of"),
         ("outpace.lru_cache(tier=tier_later)(load.__wrapped__)", "TypeError: lru_cache: a client of asyncio serves async def"),
+        (
+            "outpace.Tier(__import__('redis.asyncio.sentinel').asyncio.sentinel.Sentinel([('127.0.0.1', 1)]).master_for('x'))",
+            "TypeError: Tier: the clients of asyncio's Sentinel are of one loop",
+        ),
         ("outpace.lru_cache(tier=tier, per_instance=True)", "ValueError: lru_cache: with per_instance each instance has a cache"),
         ("outpace.lru_cache(tier=tier)(lambda: 1)", "ValueError: lru_cache: <lambda> does not tell which function it is"),
         ("outpace.Tier(raw, namespace='')", "ValueError: Tier: namespace is of 1 to 200 printable characters"),

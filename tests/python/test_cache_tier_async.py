@@ -155,7 +155,7 @@ def test_a_server_that_stops_and_goes_on(own_server: Server, start: Start) -> No
     try:
         assert one.ask("[each['of'] for each in wait(all(50))] == [*range(50)]") is True
         found = one.ask("stats(later, 'errors', 'skipped')")
-        assert found["errors"] + found["skipped"] == 49 and found["errors"] <= 40  # as many as there are connections, and some
+        assert found["errors"] + found["skipped"] == 49 and found["errors"] <= 12  # as many as there are connections, and some
         assert one.ask("later.cache_invalidate(1), wait(tier_later.drain()), len(tier_later.owed)")[1:] == (None, 1)
     finally:
         own_server.signal(signal.SIGCONT)
