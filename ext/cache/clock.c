@@ -29,6 +29,10 @@ int64_t op_clock_ask(PyObject *timer)
     }
     double seconds = PyFloat_AsDouble(told);
     if (seconds == -1.0 && PyErr_Occurred()) {
+        if (PyErr_ExceptionMatches(PyExc_TypeError) && !PyNumber_Check(told)) {
+            PyErr_Format(PyExc_TypeError, "timer=%R gave %.100s, which is no time in seconds", timer,
+                         Py_TYPE(told)->tp_name);
+        }
         Py_DECREF(told);
         return -1;
     }

@@ -297,9 +297,10 @@ def kept_exceptions(who: str, value: Any) -> tuple[tuple[type[Exception], float 
     kept: list[tuple[type[Exception], float | None]] = []
     for each in value if isinstance(value, (Mapping, tuple, list, set, frozenset)) else (value,):
         if not (isinstance(each, type) and issubclass(each, BaseException)):
+            what = f"the class {each.__name__}" if isinstance(each, type) else f"an instance of {type(each).__name__}"
             raise TypeError(
                 f"{who}: cache_exceptions must be an exception class, a tuple of them, or a dict of the seconds for each;"
-                f" {kind(each)} is none"
+                f" {what} is none"
             )
         if not issubclass(each, Exception):
             raise TypeError(f"{who}: cache_exceptions: {each.__name__} is no Exception: it ends a program, and is never kept")

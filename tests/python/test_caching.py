@@ -109,10 +109,10 @@ REFUSED = [
     ("ttl_cache(5, once=True)", "TypeError: ttl_cache() got an unexpected keyword argument 'once'"),
     ("lru_cache(per_instance=None)", "TypeError: lru_cache: per_instance must be True or False, not None"),
     # Exceptions.
-    ("lru_cache(cache_exceptions=3)", f"TypeError: lru_cache: {KEPT} int is none"),
-    ("lru_cache(cache_exceptions=int)", f"TypeError: lru_cache: {KEPT} type is none"),
-    ("lru_cache(cache_exceptions=(KeyError, 'x'))", f"TypeError: lru_cache: {KEPT} str is none"),
-    ("lru_cache(cache_exceptions=KeyError())", f"TypeError: lru_cache: {KEPT} KeyError is none"),
+    ("lru_cache(cache_exceptions=3)", f"TypeError: lru_cache: {KEPT} an instance of int is none"),
+    ("lru_cache(cache_exceptions=int)", f"TypeError: lru_cache: {KEPT} the class int is none"),
+    ("lru_cache(cache_exceptions=(KeyError, 'x'))", f"TypeError: lru_cache: {KEPT} an instance of str is none"),
+    ("lru_cache(cache_exceptions=KeyError())", f"TypeError: lru_cache: {KEPT} an instance of KeyError is none"),
     (
         "lru_cache(cache_exceptions=asyncio.CancelledError)",
         "TypeError: lru_cache: cache_exceptions: CancelledError is no Exception: it ends a program, and is never kept",
@@ -214,10 +214,11 @@ def test_what_is_refused_at_the_call(place: Place) -> None:
         "0",
         told[57],
         "AttributeError: 'int' object has no attribute 'nothing'",
-        "TypeError: must be real number, not str",
+        told[59],
         "TypeError: cache_put(value, /, *args, **kwargs) misses the value",
     ]
     assert told[57].startswith("TypeError: key=") and told[57].endswith(" gave list, which has no hash")
+    assert told[59].startswith("TypeError: timer=") and told[59].endswith(" gave str, which is no time in seconds")
 
 
 ACCEPTED = """
