@@ -472,6 +472,10 @@ class Threads(unittest.TestCase):
             self.assertEqual(len(set(map(id, found))), 1)
 
 
+class Number(int):
+    """As an int, but each is an object of its own."""
+
+
 class WithoutMemory(unittest.TestCase):
     def hooks(self) -> tuple[Any, Any]:
         try:
@@ -490,8 +494,9 @@ class WithoutMemory(unittest.TestCase):
                     self.fail_each(shape, filled, at, set_nomemory, remove_mem_hooks)
 
     def fail_each(self, shape: dict[str, Any], filled: int, at: int, set_nomemory: Any, remove_mem_hooks: Any) -> None:
-        key, value = ("key", filled), 1
+        key, value = ("key", filled), Number(1)
         for start in range(1, 40):
+            held = sys.getrefcount(key), sys.getrefcount(value)
             cache: Cache[Any, int] = Cache(**shape)
             for number in range(filled):
                 cache[number] = 1
@@ -513,6 +518,8 @@ class WithoutMemory(unittest.TestCase):
             self.assertLessEqual(after.items(), before.items())
             self.assertGreaterEqual(len(after), min(len(before), 29))
             check(self, cache)
+            del added, call
+            self.assertEqual((sys.getrefcount(key), sys.getrefcount(value)), held)
             if not failed:
                 return
 
