@@ -232,7 +232,7 @@ OP_INLINE PyObject *call_bare(op_function *function, PyObject *const *args, size
 {
     op_store *store = &function->store;
     Py_hash_t hash = op_object_hash(args[0]);
-    int64_t now = lives == OP_EXPIRE ? op_store_now(store) : 0;
+    int64_t now = lives == OP_EXPIRE ? op_store_soon(store) : 0;
     op_store_lock(store);
     bool missed;
     int64_t slot = op_table_probe_lone(&store->table, OP_KEY_BARE, hash, args[0]);
@@ -253,7 +253,7 @@ OP_INLINE PyObject *call_many(op_function *function, PyObject *const *args, size
     if (!op_call_hash_quickly(&call) && OP_UNLIKELY(op_call_hash(&call) != 0)) {
         return fail_unhashable(function, call);
     }
-    int64_t now = lives == OP_EXPIRE ? op_store_now(store) : 0;
+    int64_t now = lives == OP_EXPIRE ? op_store_soon(store) : 0;
     op_store_lock(store);
     bool missed;
     int64_t slot = op_table_probe(&store->table, &call);

@@ -42,7 +42,7 @@ OP_INLINE PyObject *op_function_get_quickly(op_function *function, PyObject *con
         return NULL;
     }
     bool expires = op_store_expires(store), missed;
-    int64_t now = expires ? op_store_now(store) : 0;
+    int64_t now = expires ? op_store_soon(store) : 0;
     op_store_lock(store);
     int64_t slot = op_table_probe(&store->table, &call);
     return op_store_hit(store, slot, expires ? OP_EXPIRE : OP_LIVE_MAYBE, now, false, &missed);
