@@ -60,6 +60,7 @@ fuzz: .venv/ready-fuzz agents ## fuzz each target, and calls of the caches, for 
 	@$(NINJA) -C build-fuzz --quiet
 	@tools/fuzz.sh build-fuzz $(FUZZ_SECONDS)
 	@PYTHONPATH=python $(BIN)/python tests/python/fuzz_cache.py --seconds $(FUZZ_SECONDS)
+	@PYTHONPATH=python $(BIN)/python tests/caches/fuzz.py --seconds $(FUZZ_SECONDS)
 
 .PHONY: asan
 asan: .venv/ready-build ## all tests under the address and undefined-behaviour sanitizers

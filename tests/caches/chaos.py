@@ -130,8 +130,7 @@ def run_chaos(seed, make, steps=300):
 
 
 def seeds(make, count=60, steps=200):
-    count = int(subject.os.environ.get("CACHES_CHAOS", count))
-    for seed in range(count):
+    for seed in subject.seeds(count):
         try:
             run_chaos(seed, make, steps)
         except AssertionError as error:
@@ -181,8 +180,7 @@ def test_chaos_ttl():
         maxsize = chaos.random.choice((None, 3, 20))
         return outpace.lru_cache(maxsize=maxsize, ttl=chaos.random.choice((0.5, 5, 500)), timer=timer)(chaos.load)
 
-    count = int(subject.os.environ.get("CACHES_CHAOS", 60))
-    for seed in range(count):
+    for seed in subject.seeds(60):
         chaos = Chaos(seed, make)
         for _ in range(200):
             chaos.act()
@@ -224,8 +222,7 @@ def test_chaos_exceptions_that_are_kept():
         cached = outpace.lru_cache(maxsize=chaos.random.choice((None, 2, 20)), cache_exceptions=Angry)(load)
         return cached
 
-    count = int(subject.os.environ.get("CACHES_CHAOS", 60))
-    for seed in range(count):
+    for seed in subject.seeds(60):
         chaos = Chaos(seed, make)
         for _ in range(200):
             try:
@@ -240,7 +237,7 @@ def test_chaos_exceptions_that_are_kept():
 
 def test_chaos_where_all_raises():
     """Hashes, equalities, weighers and timers that raise now and then; nothing is lost or counted wrong."""
-    for seed in range(int(subject.os.environ.get("CACHES_CHAOS", 60))):
+    for seed in subject.seeds(60):
         source = random.Random(seed)
         live = weakref.WeakSet()
 

@@ -223,7 +223,7 @@ def steps_of(random, count):
 
 
 def test_seeded_sequences():
-    for seed in range(int(subject.os.environ.get("CACHES_SEQUENCES", "300"))):
+    for seed in subject.seeds(300):
         source = random.Random(seed)
         maxsize, typed = source.choice(MAXSIZES), source.random() < 0.4
         steps = steps_of(source, 120)

@@ -124,7 +124,7 @@ def step_of(source, keys):
 
 
 def test_against_the_model():
-    for seed in range(int(subject.os.environ.get("CACHES_SEQUENCES", "300"))):
+    for seed in subject.seeds(300):
         source = random.Random(seed)
         bounds = bounds_of(source)
         if not is_playable(bounds):

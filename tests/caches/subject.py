@@ -11,6 +11,7 @@ import time
 
 MODULE = os.environ.get("CACHES_OF", "outpace")
 OURS = MODULE == "outpace"
+FIRST_SEED, SEEDS = 0, None  # fuzz.py sets these
 module = importlib.import_module(MODULE)
 
 
@@ -29,6 +30,11 @@ def outcome(function, *args):
         return function(*args)
     except Exception as error:
         return type(error)
+
+
+def seeds(count):
+    """The seeds of a test by chance: as many as it asks for, the same ones each time."""
+    return range(FIRST_SEED, FIRST_SEED + (SEEDS or count))
 
 
 class Clock:

@@ -22,7 +22,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 CACHES = Path(__file__).resolve().parents[1] / "caches"
-HELPERS = {"run", "subject"}
+HELPERS = {"run", "subject", "fuzz"}
 PROGRAMS = sorted(path.stem for path in CACHES.glob("*.py") if path.stem not in HELPERS)
 FOUND = [each for each in interpreters.find() if each.minor >= places.OLDEST]
 SANITIZED = os.environ.get("OUTPACE_SANITIZER") == "address"
