@@ -4,7 +4,6 @@
 import gc
 import os
 import signal
-import sys
 import threading
 import time
 import tracemalloc
