@@ -12,7 +12,7 @@
 // ---- making and dropping ----------------------------------------------------------------------------------------------
 
 // Drops the arguments, and of a mapping's call all. A function is held on to for its name.
-static void drop_call(op_coroutine *coroutine)
+OP_INLINE void drop_call(op_coroutine *coroutine)
 {
     Py_ssize_t count = Py_SIZE(coroutine);
     Py_SET_SIZE((PyVarObject *)coroutine, 0);
@@ -43,17 +43,26 @@ static void drop_inner(op_coroutine *coroutine)
 #ifndef Py_GIL_DISABLED
 
 // Those that are used again are tracked by the collector all the time: as long as they are unused, the module owns them.
-static bool put_back(op_coroutine *coroutine)
+OP_INLINE bool put_back(op_coroutine *coroutine)
 {
     PyObject *module = ((PyHeapTypeObject *)Py_TYPE(coroutine))->ht_module;
-    op_module *state = module == NULL ? NULL : PyModule_GetState(module);
     // One that was finalized would not be finalized again, and so not tell that it was never awaited.
-    if (state == NULL || state->coroutine_type == NULL || state->unused_count >= OP_UNUSED_COROUTINES ||
-        PyObject_GC_IsFinalized((PyObject *)coroutine)) {
+    if (OP_UNLIKELY(module == NULL || coroutine->finalized)) {
         return false;
     }
+    const op_held_call *held = &coroutine->held;
+    bool short_way = OP_LIKELY(held->loader == NULL && held->home != NULL);
+    op_module *state = short_way ? ((op_function *)held->home)->state : PyModule_GetState(module);
+    if (OP_UNLIKELY(state == NULL || state->coroutine_type == NULL ||
+                    state->unused_count >= OP_UNUSED_COROUTINES)) {
+        return false;
+    }
+    // The last reference to the function may run code of the program, and by then this one is no longer ours.
+    PyObject *home = held->home;
+    coroutine->held.home = NULL;
     op_revive((PyObject *)coroutine);
     state->unused[state->unused_count++] = (PyObject *)coroutine;
+    Py_XDECREF(home);
     return true;
 }
 
@@ -69,6 +78,7 @@ static op_coroutine *new_coroutine(op_module *state, Py_ssize_t count)
         coroutine->held = (op_held_call){0};
         coroutine->inner = coroutine->weak_references = NULL;
         coroutine->pooled = room == POOLED_ITEMS;
+        coroutine->finalized = false;
         PyObject_GC_Track(coroutine);
     }
     return coroutine;
@@ -89,7 +99,7 @@ static op_coroutine *new_coroutine(op_module *state, Py_ssize_t count)
         Py_SET_SIZE((PyVarObject *)coroutine, 0);
         coroutine->held = (op_held_call){0};
         coroutine->inner = coroutine->weak_references = NULL;
-        coroutine->pooled = false;
+        coroutine->pooled = coroutine->finalized = false;
         PyObject_GC_Track(coroutine);
     }
     return coroutine;
@@ -159,6 +169,7 @@ static int coroutine_clear(PyObject *self)
 static void coroutine_finalize(PyObject *self)
 {
     BIND(self);
+    coroutine->finalized = true;
     if (coroutine->phase != OP_CREATED) {
         return;
     }
@@ -175,15 +186,9 @@ static void coroutine_finalize(PyObject *self)
 static void coroutine_dealloc(PyObject *self)
 {
     BIND(self);
-    if (OP_LIKELY(coroutine->phase == OP_FINISHED && coroutine->pooled && coroutine->weak_references == NULL)) {
-        // The last reference to the function may run code of the program, and by then this one is no longer ours.
-        PyObject *home = coroutine->held.home;
-        coroutine->held.home = NULL;
-        if (OP_LIKELY(put_back(coroutine))) {
-            Py_XDECREF(home);
-            return;
-        }
-        coroutine->held.home = home;
+    if (OP_LIKELY(coroutine->phase == OP_FINISHED && coroutine->pooled && coroutine->weak_references == NULL) &&
+        OP_LIKELY(put_back(coroutine))) {
+        return;
     }
     if (coroutine->phase == OP_CREATED && PyObject_CallFinalizerFromDealloc(self) != 0) {
         return;   // it lives on
@@ -238,7 +243,7 @@ OP_INLINE void end_step(op_coroutine *coroutine, op_phase phase)
 #endif
 }
 
-static void finish(op_coroutine *coroutine)
+OP_INLINE void finish(op_coroutine *coroutine)
 {
     if (OP_UNLIKELY(coroutine->inner != NULL)) {
         drop_inner(coroutine);
@@ -366,8 +371,9 @@ OP_INLINE PySendResult first_step(op_coroutine *coroutine, PyObject **result)
 {
     const op_held_call *held = &coroutine->held;
     op_function *function = held->loader == NULL ? (op_function *)held->home : NULL;
-    if (OP_LIKELY(function != NULL && held->names == NULL && function->quick)) {
-        *result = op_function_get_quickly(function, coroutine->items, Py_SIZE(coroutine), NULL);
+    if (OP_LIKELY(function != NULL && function->quick)) {
+        Py_ssize_t positional = Py_SIZE(coroutine) - (held->names == NULL ? 0 : PyTuple_GET_SIZE(held->names));
+        *result = op_function_get_quickly(function, coroutine->items, positional, held->names);
         if (OP_LIKELY(*result != NULL)) {
             finish(coroutine);
             return PYGEN_RETURN;

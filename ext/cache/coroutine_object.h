@@ -18,6 +18,7 @@ typedef struct {
     PyObject *weak_references;
     uint8_t phase;
     bool pooled;         // has room for POOLED_ITEMS
+    bool finalized;      // the collector will not finalize it again
     PyObject *items[];   // owned: arguments, then the values of keywords
 } op_coroutine;
 

@@ -29,8 +29,8 @@ OP_INLINE op_call op_function_arguments(const op_function *function, PyObject *c
     return call;
 }
 
-// The value for a call, a new reference, where a probe finds it fresh; it counts as a hit. NULL, with nothing counted and no exception: it
-// takes more.
+// The value for a call, a new reference, where a probe finds it fresh; it counts as a hit. NULL, with nothing counted and no
+// exception: it takes more. A `__hash__` may run.
 OP_INLINE PyObject *op_function_get_quickly(op_function *function, PyObject *const *args, Py_ssize_t positional,
                                             PyObject *names)
 {
@@ -38,7 +38,8 @@ OP_INLINE PyObject *op_function_get_quickly(op_function *function, PyObject *con
     op_call call = op_function_arguments(function, args, positional, names);
     if (call.form == OP_KEY_BARE) {
         call.hash = op_object_hash(args[0]);
-    } else if (!op_call_hash_quickly(&call)) {
+    } else if (!op_call_hash_quickly(&call) && OP_UNLIKELY(op_call_hash(&call) != 0)) {
+        PyErr_Clear();   // to be told, with the argument's name, by whoever takes the long way
         return NULL;
     }
     bool expires = op_store_expires(store), missed;

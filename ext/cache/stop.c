@@ -15,6 +15,11 @@ PyObject *op_stop_method(PyObject *value)
 
 #if PY_VERSION_HEX >= 0x030C0000 && !defined(Py_GIL_DISABLED)
 
+typedef struct {
+    PyStopIterationObject stop;
+    op_module *state;   // borrowed: the type holds the module
+} op_stop;
+
 static PyTypeObject *base_type(void)
 {
     return (PyTypeObject *)PyExc_StopIteration;
@@ -42,9 +47,9 @@ static bool is_clean(const PyStopIterationObject *stop)
 static void stop_dealloc(PyObject *self)
 {
     PyTypeObject *type = Py_TYPE(self);
-    PyObject *module = ((PyHeapTypeObject *)type)->ht_module;
-    op_module *state = module == NULL ? NULL : PyModule_GetState(module);
-    PyStopIterationObject *stop = (PyStopIterationObject *)self;
+    PyStopIterationObject *stop = &((op_stop *)self)->stop;
+    // A type that the collector took apart does not hold the module any more.
+    op_module *state = ((PyHeapTypeObject *)type)->ht_module == NULL ? NULL : ((op_stop *)self)->state;
     if (OP_LIKELY(state != NULL && state->stop_type == type && state->stop == NULL && is_clean(stop))) {
         // It remains known to the collector, as an object that the module owns.
         op_revive(self);
@@ -61,10 +66,11 @@ static void stop_dealloc(PyObject *self)
 static PyObject *new_stop(op_module *state)
 {
     PyTypeObject *type = state->stop_type;
-    PyStopIterationObject *stop = (PyStopIterationObject *)type->tp_alloc(type, 0);
+    op_stop *stop = (op_stop *)type->tp_alloc(type, 0);
     if (stop != NULL) {
-        stop->args = PyTuple_New(0);
-        if (stop->args == NULL) {
+        stop->state = state;
+        stop->stop.args = PyTuple_New(0);
+        if (stop->stop.args == NULL) {
             Py_CLEAR(stop);
         }
     }
@@ -131,6 +137,7 @@ static PyType_Slot stop_slots[] = {
 
 static PyType_Spec stop_spec = {
     .name = "outpace._cache.StopIteration",
+    .basicsize = sizeof(op_stop),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
     .slots = stop_slots,
 };
