@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -50,6 +51,52 @@ def test_random_calls(here: places.Place) -> None:
     done = here.run("-X", "dev", "fuzz_cache.py", "--seed", "1", "--rounds", "60", "--seconds", "120")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "no difference" in done.stdout
+
+
+FAILING = """
+import ctypes, random, sys
+from outpace import Cache
+
+tool = ctypes.PyDLL(sys.argv[1])
+failures = 0
+shapes = [{"maxsize": 50}, {"maxsize": 50, "policy": "s3fifo"}, {"max_bytes": 50, "weigh": lambda value: 1, "policy": "s3fifo"}]
+for shape in shapes:
+    number = 0
+    while number < 500:
+        number += 1
+        tool.fail_at(number)
+        chance, errors = random.Random(1), 0
+        cache = Cache(**shape)
+        for value in range(600):
+            try:
+                cache[chance.randrange(200)] = value
+                cache.get(chance.randrange(200))
+                if value % 30 == 0:
+                    cache.pop(chance.randrange(200), None)
+            except MemoryError:
+                errors += 1
+            assert len(cache) == len(dict(cache.items())) <= 50
+        assert errors <= 1
+        failures += errors
+        while cache:
+            cache.popitem()
+        if tool.is_to_come():
+            break
+    assert number < 500
+    tool.fail_at(0)
+print(failures)
+"""
+
+
+def test_memory_that_is_not_pythons_may_fail(here: places.Place) -> None:
+    if here.interpreter.root != Path("/"):
+        pytest.skip("it is built with the headers and the C library of this root")
+    tool = here.outside / "failing_malloc.so"
+    source = Path(__file__).with_name("failing_malloc.c")
+    subprocess.run(["cc", "-O1", "-fPIC", "-fno-builtin", "-shared", "-o", tool, source, "-ldl"], check=True, timeout=60)
+    done = here.run("-X", "dev", "-c", FAILING, str(tool), LD_PRELOAD=str(tool))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert int(done.stdout) >= 6  # of links, and of marks, as they grow; that there is a ghost less is no error
 
 
 # ---- sequences that hypothesis thinks of, and makes short where they fail ----------------------------------------------
