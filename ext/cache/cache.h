@@ -8,6 +8,7 @@
 //   weak      weak references of kinds of our own, found by the address of their object
 //   owner     instances that are held weakly, and the slots that die with them
 //   store     one cache: a table, its bounds, its clock, its statistics, what was forgotten while loads ran
+//   twin      a second exception like a first, for another thread or another call
 //   flight    one load a key for threads
 //   stop      how an await ends with a value; missed: a call that found nothing, as outpace._loads sees it
 //   coroutine one load a key for coroutines: what a call of an `async def` gives

@@ -6,8 +6,11 @@
 //   VOID    there is nothing to be had from it: who waits starts over, and one of them loads. So ends a load that was
 //           interrupted (KeyboardInterrupt, SystemExit and whatever else is no Exception): that is a matter of the thread
 //           that it came to.
+// So ends, without a GIL, a load whose exception can't be had twice (twin.h).
 // A flight that can't be taken out of the table, because a comparison raises, is VOID too; who finds it there tries again.
 #include "cache/flight.h"
+
+#include "cache/twin.h"
 
 #include <pthread.h>
 #include <pythread.h>
@@ -21,7 +24,7 @@ typedef struct {
     uint64_t owner;        // the thread that loads
     uint32_t generation;   // `forks` when it began
     PyObject *value;       // owned, as what follows; where it LANDED: this one,
-    PyObject *exception;   // or this one,
+    PyObject *exception;   // or this one, of which each who waited raises what is its own (op_twin_for_thread),
     PyObject *traceback;   // with the traceback, or NULL, that it had when the load ended
 } op_flight;
 
@@ -314,10 +317,16 @@ static PyObject *land(const op_errand *errand, op_flight *flight, PyObject *valu
             PyErr_Clear();   // why the load failed says more
         }
     }
+    // Made here, as from now on this thread raises its own.
+    PyObject *shown = state == LANDED && exception != NULL ? op_twin_for_thread(exception) : NULL;
+    if (state == LANDED && exception != NULL && shown == NULL) {
+        PyErr_Clear();
+        state = VOID;
+    }
     OP_LOCK(&flight->lock);
     if (state == LANDED) {
         flight->value = Py_XNewRef(value);
-        flight->exception = Py_XNewRef(exception);
+        flight->exception = shown;
         flight->traceback = Py_XNewRef(traceback);
     }
     __atomic_store_n(&flight->state, state, __ATOMIC_RELEASE);
@@ -369,7 +378,12 @@ static bool join(op_errand *errand, PyObject *other, PyObject **value)
             return true;
         }
         if (flight->exception != NULL) {
-            raise_exception(flight->exception, flight->traceback);
+            PyObject *own = op_twin_for_thread(flight->exception);
+            if (own == NULL) {
+                return !PyErr_Occurred();
+            }
+            raise_exception(own, flight->traceback);
+            Py_DECREF(own);
         }
         *value = Py_XNewRef(flight->value);
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // outpace._cache: caches of what functions return, and of keys and values. See cache.h.
 #include "cache/coroutine.h"
+#include "cache/twin.h"
 
 #define EACH_MEMBER(DO)                                                                                            \
     DO(function_type)                                                                                              \
@@ -77,6 +78,13 @@ static void module_free(void *module)
     module_clear(module);
 }
 
+static PyMethodDef methods[] = {
+    {"exception_for_thread", op_twin_method, METH_O,
+     PyDoc_STR("exception_for_thread($module, exception, /)\n--\n\n"
+               "What another thread may raise for the exception: itself, or without a GIL one like it, or None.")},
+    {NULL, NULL, 0, NULL},
+};
+
 static PyModuleDef_Slot slots[] = {
     {Py_mod_exec, (void *)module_exec},
 #if PY_VERSION_HEX >= 0x030C0000
@@ -93,6 +101,7 @@ struct PyModuleDef op_cache_module = {
     .m_name = "outpace._cache",
     .m_doc = "Caches of what functions return, and of keys and values.",
     .m_size = sizeof(op_module),
+    .m_methods = methods,
     .m_slots = slots,
     .m_traverse = module_traverse,
     .m_clear = module_clear,

@@ -2,8 +2,7 @@
 // What a load gives, what is kept of it, and what a hit hands out.
 #include "cache/bounds.h"
 #include "cache/function_methods.h"
-
-#include <structmember.h>
+#include "cache/twin.h"
 
 // ---- Loaded: a result with a time to live of its own ------------------------------------------------------------------
 
@@ -117,81 +116,6 @@ int op_result_ready(PyObject *module, op_module *state)
     return PyModule_AddType(module, state->loaded_type);
 }
 
-// Copies the fields that built-in exceptions have in C: an OSError's filename is none of its arguments. 0, or -1 with an exception.
-static int copy_fields(PyTypeObject *built_in, PyObject *from, PyObject *to)
-{
-    for (PyTypeObject *type = built_in; type != NULL; type = type->tp_base) {
-        for (PyMemberDef *member = type->tp_members; member != NULL && member->name != NULL; member++) {
-            if (member->type != T_OBJECT || (member->flags & READONLY) != 0) {
-                continue;
-            }
-            PyObject *value = PyMember_GetOne((const char *)from, member);
-            if (value == NULL) {
-                return -1;
-            }
-            // None may stand for nothing, which an exception tells from None.
-            int done = value == Py_None ? 0 : PyMember_SetOne((char *)to, member, value);
-            Py_DECREF(value);
-            if (done != 0) {
-                return -1;
-            }
-        }
-    }
-    return 0;
-}
-
-// The list that add_note appends to is each one's own.
-static int copy_notes(PyObject *attributes)
-{
-    PyObject *name = PyUnicode_InternFromString("__notes__");
-    PyObject *notes = name == NULL ? NULL : PyDict_GetItemWithError(attributes, name);
-    int done = PyErr_Occurred() ? -1 : 0;
-    if (notes != NULL && PyList_CheckExact(notes)) {
-        PyObject *copied = PyList_GetSlice(notes, 0, PyList_GET_SIZE(notes));
-        done = copied == NULL ? -1 : PyDict_SetItem(attributes, name, copied);
-        Py_XDECREF(copied);
-    }
-    Py_XDECREF(name);
-    return done;
-}
-
-// An exception with the same class, arguments and attributes, and neither traceback nor context: what is kept must pin no
-// frames, and two calls that raise what was kept must not share a traceback. As the class's own __init__ may take other
-// arguments than those of the exception, the one of the nearest built-in class is called. New reference, or NULL with an exception.
-static PyObject *twin(PyObject *exception)
-{
-    PyTypeObject *type = Py_TYPE(exception);
-    PyObject *args = ((PyBaseExceptionObject *)exception)->args;   // whatever its class makes of that name
-    PyTypeObject *built_in = type;
-    while ((built_in->tp_flags & Py_TPFLAGS_HEAPTYPE) != 0) {
-        built_in = built_in->tp_base;
-    }
-    Py_INCREF(args);
-    PyObject *other = built_in->tp_new(type, args, NULL);
-    PyObject *own = NULL;
-    PyObject *attributes = NULL;
-    if (other == NULL || Py_TYPE(other) != type || built_in->tp_init(other, args, NULL) != 0 ||
-        copy_fields(built_in, exception, other) != 0) {
-        goto failed;
-    }
-    attributes = PyObject_GenericGetDict(exception, NULL);
-    own = attributes == NULL ? NULL : PyObject_GenericGetDict(other, NULL);
-    if (own == NULL || PyDict_Update(own, attributes) != 0 || copy_notes(own) != 0) {
-        goto failed;
-    }
-    goto done;
-failed:
-    if (other != NULL && !PyErr_Occurred()) {
-        PyErr_Format(PyExc_TypeError, "no second %.200s can be made", type->tp_name);
-    }
-    Py_CLEAR(other);
-done:
-    Py_XDECREF(own);
-    Py_XDECREF(attributes);
-    Py_DECREF(args);
-    return other;
-}
-
 // ---- what is kept, what is given ----------------------------------------------------------------------------------------
 
 // Keeps `exception` where cache_exceptions says so. 0, or -1 with an exception.
@@ -209,7 +133,7 @@ static int keep_exception(op_function *function, const op_call *call, PyObject *
         if (raised == NULL) {
             return -1;
         }
-        raised->exception = twin(exception);
+        raised->exception = op_twin(exception);
         int kept = 0;
         if (raised->exception != NULL) {
             kept = op_store_keep(&function->store, (PyObject *)function, call, (PyObject *)raised, ttl_ns, ticket,
@@ -290,7 +214,7 @@ PyObject *op_function_unwrap(op_function *function, PyObject *value)
 PyObject *op_function_give(op_function *function, PyObject *value)
 {
     if (OP_UNLIKELY(function->exceptions != NULL) && Py_TYPE(value) == function->state->raised_type) {
-        PyObject *exception = twin(((op_raised *)value)->exception);
+        PyObject *exception = op_twin(((op_raised *)value)->exception);
         if (exception != NULL) {
             PyErr_SetObject((PyObject *)Py_TYPE(exception), exception);
             Py_DECREF(exception);

@@ -18,6 +18,7 @@ _Result = TypeVar("_Result", covariant=True)
 _Value = TypeVar("_Value")
 _Key = TypeVar("_Key")
 _Default = TypeVar("_Default")
+_Raised = TypeVar("_Raised", bound=BaseException)
 
 @final
 class CacheStats(structseq[Any], tuple[int, int, int, int, int, int, float, int, int, int, int]):
@@ -110,6 +111,9 @@ class CachedCoroutine(Coroutine[Any, Any, _Result]):
     @overload
     def throw(self, typ: BaseException, val: None = None, traceback: TracebackType | None = None, /) -> Any: ...
     def close(self) -> None: ...
+
+def exception_for_thread(exception: _Raised, /) -> _Raised | None:
+    """What another thread may raise for the exception: itself, or without a GIL one like it, or None."""
 
 # What outpace._loads knows of a CachedCoroutine that found nothing: ext/cache/missed.h.
 @final

@@ -24,6 +24,8 @@ import threading
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from outpace._cache import exception_for_thread
+
 if TYPE_CHECKING:
     from outpace._cache import MissedCall
 
@@ -129,7 +131,7 @@ class Flight:
         here = running_loop()
         for future in waiters:
             loop = future.get_loop()
-            told = outcome if loop is self.loop else elsewhere
+            told = outcome if loop is self.loop else for_another_thread(elsewhere)
             if loop is here:
                 wake(future, told)
             elif self.forks == forks:
@@ -271,6 +273,13 @@ def fail(flight: Flight, call: MissedCall, error: Exception) -> None:
         flight.land(call, failure(worse), failure(worse))
     else:
         flight.land(call, failure(error), failure(error))
+
+
+def for_another_thread(outcome: Outcome) -> Outcome:
+    if outcome is None or outcome[1] is None:
+        return outcome
+    error = exception_for_thread(outcome[1])
+    return None if error is None else (None, error, outcome[2])
 
 
 def failure(error: BaseException) -> Outcome:
