@@ -12,6 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 
 OLDEST, NEWEST = 8, 15
+NAMED_SECONDS = 120   # a sanitized one is slow to start
 PYTHON_NAME = re.compile(r"python3(\.\d+)?")
 ASK = (
     "import sys, sysconfig, platform; print(platform.python_implementation(), platform.python_version(),"
@@ -74,27 +75,32 @@ def _candidates() -> list[tuple[tuple[str, ...], Path]]:
     return found
 
 
-def _told(command: tuple[str, ...]) -> list[str]:
+def _told(command: tuple[str, ...], seconds: float = 20) -> list[str]:
     """What it says of itself: implementation, version, whether it is free-threaded; empty where it does not start."""
     try:
-        told = subprocess.run([*command, "-c", ASK], capture_output=True, text=True, timeout=20)
+        told = subprocess.run([*command, "-c", ASK], capture_output=True, text=True, timeout=seconds)
     except (OSError, subprocess.TimeoutExpired):
         return []
     words = told.stdout.split()
     return words if told.returncode == 0 and len(words) == 3 and words[0] == "CPython" else []
 
 
+def _named(path: Path) -> tuple[Interpreter, bool] | None:
+    command = (str(path.absolute()),)
+    words = _told(command, NAMED_SECONDS)
+    return (Interpreter(words[1], command, Path("/")), words[2] == "1") if words else None
+
+
 def named(path: Path) -> Interpreter | None:
     """The CPython at that path, of any kind (free-threaded, debug, sanitized); None where there is none that starts."""
-    command = (str(path.absolute()),)
-    words = _told(command)
-    return Interpreter(words[1], command, Path("/")) if words else None
+    told = _named(path)
+    return told[0] if told else None
 
 
 def free_threaded() -> tuple[Interpreter, ...]:
     """Those that OUTPACE_FREE_THREADED names by their paths (as PATH separates them) and that have no GIL."""
     paths = [Path(word) for word in os.environ.get("OUTPACE_FREE_THREADED", "").split(os.pathsep) if word]
-    return tuple(each for path in paths if (each := named(path)) is not None and _told(each.command)[2] == "1")
+    return tuple(told[0] for path in paths if (told := _named(path)) and told[1])
 
 
 @lru_cache(maxsize=1)
