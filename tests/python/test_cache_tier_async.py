@@ -7,8 +7,7 @@ import shutil
 import signal
 
 import pytest
-from test_cache_tier import Start, own_server, server, space, start
-from tier_places import Server, until
+from tier_places import Server, Start, own_server, server, space, start, until
 
 __all__ = ["own_server", "server", "space", "start"]  # fixtures
 pytest.importorskip("redis", reason="redis-py is not installed: run tools/setup.sh")

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import itertools
 import os
 import select
@@ -13,9 +14,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 NUMBERS = itertools.count()
@@ -79,6 +82,16 @@ def slow(x):
 def again(x):
     ran.append(x)
     return {"of": x} if len(ran) > 1 else again(x)
+
+
+class Shop:
+    def __init__(self, town):
+        self.town = town
+
+    @outpace.lru_cache(tier=tier, key=lambda self, x: (self.town, x))
+    def price(self, x):
+        ran.append(x)
+        return [self.town, x, os.getpid()]
 
 
 @cached_later
@@ -264,3 +277,66 @@ class Worker:
                     stream.close()
                 except BrokenPipeError:
                     pass
+
+
+# ---- fixtures: a test file imports those that it needs ----------------------------------------------------------------
+
+SPACES = itertools.count()
+Start = Callable[..., Worker]
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    made = Server()
+    yield made
+    made.end()
+
+
+@pytest.fixture
+def own_server() -> Iterator[Server]:
+    """One that the test may do to what it likes."""
+    made = Server()
+    yield made
+    made.end()
+
+
+@pytest.fixture
+def space() -> str:
+    """A namespace of the test's own."""
+    return f"test{next(SPACES)}"
+
+
+def skip_without_modules(build: Path) -> None:
+    if "OUTPACE_SANITIZER" in os.environ:
+        pytest.skip("its modules are not for a Python without a sanitizer")
+    if not (build / "agents").is_dir():
+        pytest.skip("there are no extension modules: run make agents")
+
+
+@pytest.fixture(scope="module")
+def alone(server: Server, build: Path) -> Iterator[Worker]:
+    """A process for tests that leave no traces. Its namespace is `alone`."""
+    skip_without_modules(build)
+    worker = Worker(server, build, "alone", "redis", "{'max_value_bytes': 100_000, 'lock_seconds': 300.0}", "{}")
+    yield worker
+    worker.end()
+
+
+@pytest.fixture
+def start(build: Path, space: str) -> Iterator[Start]:
+    """Starts processes that must end well."""
+    skip_without_modules(build)
+    workers: list[Worker] = []
+
+    def begin(server: Server, tier: str = "{}", cache: str = "{'maxsize': 100}", library: str = "redis") -> Worker:
+        workers.append(Worker(server, build, space, library, tier, cache))
+        return workers[-1]
+
+    yield begin
+    with contextlib.ExitStack() as ending:
+        for worker in workers:
+            ending.callback(worker.end)
+
+
+def key_of(space: str, name: str, key: str) -> str:
+    return f"{space}:1:program.{name}:{key}"
