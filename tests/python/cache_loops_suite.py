@@ -146,14 +146,14 @@ class Threads(Quiet):
         self.assertEqual(other.end(), ("a", 2))
 
     def test_the_last_one_cancels_the_load_in_its_own_loop(self) -> None:
-        leave = threading.Event()
+        left, leave = threading.Event(), threading.Event()
 
         async def begins() -> None:
             task = asyncio.create_task(self.load("a"))
-            until_other = asyncio.get_running_loop().run_in_executor(None, self.waits, 1)
-            await until_other
+            await asyncio.get_running_loop().run_in_executor(None, self.waits, 1)
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+            left.set()
             while not leave.is_set():
                 await asyncio.sleep(0.001)
 
@@ -163,8 +163,7 @@ class Threads(Quiet):
         first = Loop(begins)
         until(lambda: self.loads)
         other = Loop(calls)
-        self.waits(1)
-        time.sleep(0.02)
+        left.wait()
         self.assertEqual(self.ended, [])
         other.loop.call_soon_threadsafe(other.task.cancel)
         self.assertIsInstance(other.end(), asyncio.CancelledError)
