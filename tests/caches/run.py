@@ -16,6 +16,8 @@ import traceback
 import unittest
 from pathlib import Path
 
+SECONDS = 300  # of one test, on a machine that is very busy
+
 
 def tell(**what):
     print(json.dumps(what), flush=True)
@@ -27,7 +29,6 @@ def main():
     parser.add_argument("-k", dest="word", default="")
     options = parser.parse_args()
     faulthandler.enable()
-    faulthandler.dump_traceback_later(240, exit=True)
     failed = False
     for path in options.files:
         spec = importlib.util.spec_from_file_location(path.stem, path)
@@ -38,6 +39,7 @@ def main():
             if not name.startswith("test_") or options.word not in name:
                 continue
             tell(begins=name)
+            faulthandler.dump_traceback_later(SECONDS, exit=True)
             outcome = "ok"
             try:
                 function()

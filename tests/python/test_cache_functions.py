@@ -49,10 +49,11 @@ def test_program(place: places.Place, program: str) -> None:
     assert done.returncode == 0 and told, done.stderr[-4000:]
 
 
-@pytest.mark.skipif(not SANITIZED, reason="for make asan")
-def test_the_sanitizer_is_there(place: places.Place) -> None:
-    done = place.run("-c", "import outpace._cache as c; print(c.__file__); print(open('/proc/self/maps').read())")
-    assert "agents-address" in done.stdout.splitlines()[0] and "libasan" in done.stdout, done.stderr
+if SANITIZED:
+
+    def test_the_sanitizer_is_there(place: places.Place) -> None:
+        done = place.run("-c", "import outpace._cache as c; print(c.__file__); print(open('/proc/self/maps').read())")
+        assert "agents-address" in done.stdout.splitlines()[0] and "libasan" in done.stdout, done.stderr
 
 
 # ---- hypothesis -------------------------------------------------------------------------------------------------------
